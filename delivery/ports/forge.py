@@ -1,0 +1,42 @@
+"""Forge port: the Git host. Real sides: forge_embedded (own bare repositories), forge_gitlab (python-gitlab).
+
+Contract: called from workers only, never from request handlers. An unreachable host raises `Transient`:
+it delays feedback and nothing else. `fetch` makes the commit available in a local bare repository.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import Protocol
+
+from delivery.projects import Project
+
+
+class CommitState(StrEnum):
+    """State of a commit status, in the hosts' words."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    SUCCESS = "success"
+    FAILED = "failed"
+    CANCELED = "canceled"
+
+
+class Forge(Protocol):
+    """See the module's contract."""
+
+    def repository(self, project: Project) -> Path:
+        """Return the local bare repository, up to date with the host (fetches when it is remote)."""
+        ...
+
+    def heads(self, project: Project) -> Mapping[str, str]:
+        """Return branch name -> commit as the host states it now."""
+        ...
+
+    def set_status(
+        self, project: Project, revision: str, ref: str, name: str, state: CommitState, description: str, url: str
+    ) -> None:
+        """Report to the commit. Setting the same state again is harmless."""
+        ...

@@ -1,0 +1,110 @@
+"""Store port: the truth of delivery, durable once a call returns. Real side: store_sql; in-memory side: tests/fakes.
+
+Contract: `save` is compare-and-set on `row_version` (the stored one must equal the given one; the stored copy then
+has +1, which is returned) and raises `Conflict` otherwise. `add` raises `Conflict` when the id or a unique key
+exists. `get` raises `NotFound`. `find` filters by equality on the noun's indexed fields and returns oldest first.
+`claim` gives a lease to one caller at a time: of many workers one gets True until `seconds` have passed or `release`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
+
+from delivery.deliveries import Delivery
+from delivery.environments import Environment
+from delivery.projects import Project
+from delivery.releases import Release
+from delivery.rollouts.model import Rollout
+from pipelines.runs import Job, Run
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Event:
+    """One line of the audit trail and of the live streams; `subject` is e.g. "rollout/<id>", "run/<id>"."""
+
+    id: int
+    at: float
+    project: str
+    subject: str
+    kind: str
+    text: str
+    actor: str = ""
+    data: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class CommitStatus:
+    """What was last told about a commit under one name; `sent_at` is None until the host has taken it."""
+
+    id: str  # "<project>/<revision>/<name>"
+    project: str
+    revision: str
+    ref: str
+    name: str
+    state: str
+    description: str
+    url: str
+    updated_at: float
+    sent_at: float | None = None
+    row_version: int = 0
+
+
+class Repository(Protocol[T]):
+    """Rows of one noun."""
+
+    def add(self, row: T) -> T:
+        """Insert."""
+        ...
+
+    def get(self, id: str) -> T:
+        """Return the row."""
+        ...
+
+    def find(self, *, limit: int = 1000, offset: int = 0, newest_first: bool = False, **equals: Any) -> Sequence[T]:
+        """Return rows whose indexed fields equal; a tuple value means "one of"."""
+        ...
+
+    def save(self, row: T) -> T:
+        """Replace by compare-and-set."""
+        ...
+
+    def delete(self, id: str) -> None:
+        """Delete if it exists."""
+        ...
+
+
+class Store(Protocol):
+    """All rows, the leases and the trail."""
+
+    projects: Repository[Project]
+    deliveries: Repository[Delivery]
+    runs: Repository[Run]
+    jobs: Repository[Job]
+    releases: Repository[Release]
+    environments: Repository[Environment]
+    rollouts: Repository[Rollout]
+    statuses: Repository[CommitStatus]
+
+    def next_generation(self, scope: str) -> int:
+        """Return a number greater than any returned before for `scope` (durable)."""
+        ...
+
+    def claim(self, name: str, owner: str, seconds: float, now: float) -> bool:
+        """Take or extend the lease `name`."""
+        ...
+
+    def release(self, name: str, owner: str) -> None:
+        """Give the lease back early."""
+        ...
+
+    def record(self, event: Event) -> None:
+        """Append to the trail (the id is assigned by the store)."""
+        ...
+
+    def events(self, *, project: str = "", subject: str = "", after: int = 0, limit: int = 200) -> Sequence[Event]:
+        """Return events with id > `after`, oldest first."""
+        ...
