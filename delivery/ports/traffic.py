@@ -7,33 +7,9 @@ whether every relevant proxy has accepted the newest generation. A mesh that is 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Protocol
 
-
-@dataclass(frozen=True)
-class Intent:
-    """Where the lane's traffic for one service goes: version -> percent, summing to 100.
-
-    `stable` is always routable and takes the traffic of a version that has died.
-    """
-
-    project: str
-    service: str
-    color: str
-    generation: int
-    stable: str
-    weights: Mapping[str, int]
-
-
-@dataclass(frozen=True)
-class TrafficState:
-    """`generation`: newest intent the mesh holds (0: none). `programmed`: every relevant proxy ACKed it."""
-
-    generation: int
-    programmed: bool
-    waiting_on: tuple[str, ...] = ()  # "gateway/main: not connected", "bookshop/...: NACK: <Envoy's text>"
+from delivery.intents import Intent, TrafficState
 
 
 class Traffic(Protocol):

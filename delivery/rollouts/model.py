@@ -8,8 +8,8 @@ from enum import StrEnum
 from typing import Any
 
 from delivery.gates.samples import Sample
-from delivery.ports.platform import Health
-from delivery.ports.traffic import Intent, TrafficState
+from delivery.intents import Intent, TrafficState
+from delivery.workloads import Health
 
 
 @dataclass(frozen=True)
