@@ -50,5 +50,5 @@ def _no_crossing(stage: Stage, host: str, preview_version: str) -> None:
     stage.claim(
         "Of 200 interleaved requests each was answered by the right version at every hop",
         right == len(answers) == 200,
-        f"{right} of {len(answers)} receipts right; {SERVICE} {BRANCH}={preview_version}, baseline={stable[SERVICE][1]}",
+        f"{right} of {len(answers)} receipts right; {SERVICE} {BRANCH}={preview_version}, base={stable[SERVICE][1]}",
     )
