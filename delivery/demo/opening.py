@@ -1,4 +1,4 @@
-"""Opening: raises the stage (stack, project, working copy) in a fresh directory. Neighbours: story, benchmarks, e2e tests."""
+"""Opening: raises the stage in a fresh directory: stack, project, working copy. Neighbours: story, benchmarks."""
 
 from __future__ import annotations
 
