@@ -71,6 +71,19 @@ class Phase(StrEnum):
     SUPERSEDED = "superseded"  # rolled back because a newer release took its place
 
 
+GENERATIONS_PER_ROLLOUT = 1000  # a rollout asks for one intent a weight step, one to promote and one to roll back
+
+
+def first_generation(seed: int) -> int:
+    """Return the generation a new rollout starts from; `seed` is `Store.next_generation` of its traffic scope.
+
+    Each seed owns a block of 1000 numbers, so every intent of a later rollout is newer than all of an earlier one,
+    although `decide` counts up by itself. Whoever else hands the mesh a generation for that scope (withdrawing a
+    service, deleting an environment) must take it from this function too.
+    """
+    return seed * GENERATIONS_PER_ROLLOUT
+
+
 TERMINAL = frozenset({Phase.PROMOTED, Phase.ROLLED_BACK, Phase.SUPERSEDED})
 
 
@@ -102,8 +115,9 @@ class Rollout:
     """State of one rollout; immutable, replaced as a whole by compare-and-set on `row_version`.
 
     `stable` is "" for a service's first release in the environment. `generation` is that of the newest intent
-    asked for. `gate` is the gate's own state (JSON). `approvals` and `commands` are appended by the API; the
-    commands up to `commands_done` have been carried out.
+    asked for; a new rollout starts with `first_generation(seed)`. `gate` is the gate's own state (JSON).
+    `approvals` and `commands` are appended by doors through `orders`; the commands up to `commands_done` have been
+    carried out. An ended rollout never changes: a retry is a new rollout (`orders.retried`).
     """
 
     id: str
@@ -133,6 +147,11 @@ class Rollout:
     created_at: float = 0.0
     phase_started_at: float = 0.0
     ended_at: float | None = None
+    cause: str = ""  # the event of `transitions` that led into this phase; kept to the end of a rollback
+    asked_at: float | None = None  # when the newest intent was first asked for; None: this rollout asked for none
+    made_stable_at: float | None = None  # when the candidate was recorded as the stable version
+    unwell_since: float | None = None  # since when the candidate has not been ready while it had weight
+    retry_of: str = ""  # id of the rollout this one repeats
     row_version: int = 0
 
 
@@ -164,6 +183,13 @@ class AskTraffic:
 
 
 @dataclass(frozen=True)
+class WithdrawTraffic:
+    """Withdraw the service from the lane (`Traffic.remove_intent`): a first release failed, nothing stands behind it."""
+
+    generation: int
+
+
+@dataclass(frozen=True)
 class MakeStable:
     """Record the candidate as the environment's stable version of the service."""
 
@@ -190,7 +216,7 @@ class Report:
     text: str
 
 
-Effect = DeployCandidate | AskTraffic | MakeStable | Retire | Quarantine | Report
+Effect = DeployCandidate | AskTraffic | WithdrawTraffic | MakeStable | Retire | Quarantine | Report
 
 
 @dataclass(frozen=True)
