@@ -58,7 +58,7 @@ def main() -> None:
     wrong = [f"{victim}: {end}" for victim, _, _, end in rounds if end != "right"]
     figures = {
         "killed": ", ".join(victim for victim, _, _, _ in rounds),
-        "failed user requests, target 0": f"{sum(failed for _, failed, _, _ in rounds)} of {sum(n for _, _, n, _ in rounds)}",
+        "failed user requests, target 0": f"{sum(row[1] for row in rounds)} of {sum(row[2] for row in rounds)}",
         "rollouts not ended right, target 0": "; ".join(wrong) or "0",
         "by round (victim: failed)": ", ".join(f"{victim}: {failed}" for victim, failed, _, _ in rounds),
     }
