@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
-from delivery.deliveries import Delivery
+from delivery.deliveries import Delivery, Head
 from delivery.environments import Environment
 from delivery.projects import Project
 from delivery.releases import Release
@@ -50,6 +50,8 @@ class CommitStatus:
     url: str
     updated_at: float
     sent_at: float | None = None
+    attempts: int = 0  # failed tries to tell the host this state
+    retry_at: float = 0.0  # not before this moment
     row_version: int = 0
 
 
@@ -88,6 +90,7 @@ class Store(Protocol):
     environments: Repository[Environment]
     rollouts: Repository[Rollout]
     statuses: Repository[CommitStatus]
+    heads: Repository[Head]
 
     def next_generation(self, scope: str) -> int:
         """Return a number greater than any returned before for `scope` (durable)."""
@@ -101,10 +104,20 @@ class Store(Protocol):
         """Give the lease back early."""
         ...
 
+    def owners(self) -> Sequence[str]:
+        """Return who holds leases, expired or not, so that those of dead processes can be given back."""
+        ...
+
+    def release_all(self, owner: str) -> None:
+        """Give all leases of `owner` back."""
+        ...
+
     def record(self, event: Event) -> None:
         """Append to the trail (the id is assigned by the store)."""
         ...
 
-    def events(self, *, project: str = "", subject: str = "", after: int = 0, limit: int = 200) -> Sequence[Event]:
-        """Return events with id > `after`, oldest first."""
+    def events(
+        self, *, project: str = "", subject: str = "", after: int = 0, limit: int = 200, newest_first: bool = False
+    ) -> Sequence[Event]:
+        """Return at most `limit` events with id > `after`: the oldest of them first, or the newest first."""
         ...
