@@ -45,3 +45,15 @@ class Push:
         """The branch name, or "" for a tag."""
         prefix = "refs/heads/"
         return self.ref[len(prefix) :] if self.ref.startswith(prefix) else ""
+
+
+@dataclass(frozen=True)
+class Head:
+    """The newest state of a ref that has been acted on; compared with the host's, it shows what no webhook told us."""
+
+    id: str  # "<project>/<ref>"
+    project: str
+    ref: str
+    revision: str
+    at: float
+    row_version: int = 0

@@ -27,6 +27,14 @@ class CommitState(StrEnum):
 class Forge(Protocol):
     """See the module's contract."""
 
+    def prepare(self, project: Project) -> None:
+        """Make the local repository if there is none (the embedded host's own, or an empty mirror)."""
+        ...
+
+    def forget(self, project: Project) -> None:
+        """Delete the local repository."""
+        ...
+
     def repository(self, project: Project) -> Path:
         """Return the local bare repository, up to date with the host (fetches when it is remote)."""
         ...

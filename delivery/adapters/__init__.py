@@ -1,0 +1,1 @@
+"""Adapters: the real sides of the ports, named <port>_<vendor>."""

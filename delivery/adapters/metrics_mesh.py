@@ -1,0 +1,31 @@
+"""Metrics from the bundled mesh's own telemetry. Port: `delivery.ports.metrics`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from delivery.adapters.mesh_calls import MeshCalls
+from delivery.errors import NotFound
+from delivery.gates.samples import Counts
+
+
+class MeshMetrics:
+    """`url` is the base of the mesh's HTTP API."""
+
+    def __init__(self, url: str) -> None:
+        self._mesh = MeshCalls(url)
+
+    def read(self, project: str, service: str, color: str) -> Mapping[str, Counts]:
+        """Return version -> cumulative counts."""
+        try:
+            answer = self._mesh.call("GET", "telemetry", project, service, color)
+        except NotFound:
+            return {}
+        return {
+            version: Counts(
+                requests=int(one["requests"]),
+                errors=int(one["errors"]),
+                latency=tuple((float(upper), int(count)) for upper, count in one.get("latency", ())),
+            )
+            for version, one in answer.get("versions", {}).items()
+        }

@@ -1,0 +1,71 @@
+"""Composition root: the one place that turns settings into parts. Each process calls `build` once.
+
+Neighbours: settings (read here only), asgi, celeryapp, __main__, and through `Colorlane` everything else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from delivery.adapters.builds_pipelines import PipelineBuilds
+from delivery.adapters.clock_system import SystemClock
+from delivery.adapters.forge_embedded import EmbeddedForge
+from delivery.adapters.forge_gitlab import GitlabForge
+from delivery.adapters.metrics_mesh import MeshMetrics
+from delivery.adapters.store_sql import SqlStore
+from delivery.adapters.traffic_mesh import MeshTraffic
+from delivery.flows.world import Limits, World
+from delivery.ports.platform import Platform
+from delivery.settings import Settings
+from delivery.worker.owners import this_process
+from delivery.worker.wakeups import Wakeups
+
+
+@dataclass(frozen=True, kw_only=True)
+class Colorlane(World):
+    """A process's parts: a World plus the settings they were made from."""
+
+    settings: Settings
+
+
+def build(settings: Settings | None = None) -> Colorlane:
+    """Wire all parts. Creates the state directory and brings the database's schema up to date."""
+    settings = settings or Settings()
+    state = settings.state_dir.resolve()
+    for each in ("git", "artifacts", "builds", "logs/runs", "logs/processes", "platform"):
+        (state / each).mkdir(parents=True, exist_ok=True)
+    return Colorlane(
+        store=SqlStore(settings.database),
+        platform=_platform(settings),
+        traffic=MeshTraffic(settings.mesh),
+        metrics=MeshMetrics(settings.mesh),
+        forges={"embedded": EmbeddedForge(state / "git"), "gitlab": GitlabForge(state / "git")},
+        builds=PipelineBuilds(state),
+        clock=SystemClock(),
+        wake=Wakeups(settings.redis_url),
+        owner=this_process(),
+        logs=state / "logs" / "runs",
+        domain=settings.domain,
+        gateway_port=settings.gateway_port,
+        api_url=settings.api_url,
+        limits=Limits(settings.lease, settings.job_lease, settings.job_attempts),
+        settings=settings,
+    )
+
+
+def _platform(settings: Settings) -> Platform:
+    from delivery.adapters.platform_local import LocalPlatform
+
+    return LocalPlatform(settings.state_dir.resolve())
+
+
+def describe(parts: Colorlane) -> dict[str, Any]:
+    """Return what this process was wired with, for the first log line; no secrets."""
+    s = parts.settings
+    return {
+        "state_dir": str(s.state_dir),
+        "mesh": s.mesh,
+        "domain": s.domain,
+        "database": parts.store.__class__.__name__,
+    }
