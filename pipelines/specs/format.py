@@ -12,6 +12,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from pipelines.specs.values import (
+    LABEL_SCHEMA,
     BranchName,
     Confidence,
     Count,
@@ -154,17 +155,23 @@ class StrategyForm(Form):
 Services = dict[Label, Annotated[ServiceForm, BeforeValidator(_empty_for_null)]]
 
 
+_LABELLED: dict[str, Any] = {"propertyNames": LABEL_SCHEMA}
+
+
 class SpecForm(Form):
     """Colorlane's description of a repository: its services, environments and strategies."""
 
     project: Label = _absent("If given, must equal the registered name.")
     entry: Label = _absent("The service the gateway exposes; may be left out when there is only one.")
     manifests: DirectoryPath = Field("k8s", description="Kustomize directory with plain Kubernetes manifests.")
-    services: Services = Field(min_length=1, max_length=1000)
+    services: Services = Field(min_length=1, max_length=1000, json_schema_extra=_LABELLED)
     environments: dict[Label, EnvironmentForm] = Field(
-        default_factory=dict, max_length=100, description="Default: production from main, a preview for all others."
+        default_factory=dict,
+        max_length=100,
+        description="Default: production from main, a preview for all others.",
+        json_schema_extra=_LABELLED,
     )
-    strategies: dict[Label, StrategyForm] = Field(default_factory=dict, max_length=100)
+    strategies: dict[Label, StrategyForm] = Field(default_factory=dict, max_length=100, json_schema_extra=_LABELLED)
 
 
 def spec_schema() -> dict[str, Any]:

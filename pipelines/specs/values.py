@@ -134,7 +134,8 @@ _DURATION_SCHEMA = {
     "anyOf": [{"type": "string", "pattern": f"^{_DURATION.pattern}$"}, {"type": "integer", "minimum": 1}]
 }
 Duration = Annotated[float, BeforeValidator(parse_duration), WithJsonSchema(_DURATION_SCHEMA)]
-Label = _typed(str, read_label, type="string", pattern=f"^{_LABEL.pattern}$", maxLength=40)
+LABEL_SCHEMA = {"type": "string", "pattern": f"^{_LABEL.pattern}$", "maxLength": 40}
+Label = _typed(str, read_label, **LABEL_SCHEMA)
 DirectoryPath = _typed(str, read_path, type="string", minLength=1)
 Pattern = _typed(str, read_pattern, type="string", minLength=1, maxLength=MAX_PATTERN)
 ShellText = _typed(str, line_of_text(10_000, multiline=True), type="string", minLength=1, maxLength=10_000)

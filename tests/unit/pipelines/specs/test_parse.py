@@ -221,10 +221,10 @@ def test_any_text_parses_or_is_refused(content: str) -> None:
     parses_or_refuses(content)
 
 
-WORDS = st.sampled_from(
-    "services a path watch build command timeout environments production branch branches strategies steps setWeight "
-    "pause duration analysis gate 10m 7 99% ** entry é".split()
-)  # fmt: skip
+SERVICE_WORDS = ["services", "a", "path", "watch", "build", "command", "timeout", "entry", "**", "é", ""]
+ENVIRONMENT_WORDS = ["environments", "production", "branch", "branches", "strategy", "auto_stop_in"]
+STRATEGY_WORDS = ["strategies", "steps", "setWeight", "pause", "duration", "analysis", "gate", "10m", "7", "99%"]
+WORDS = st.sampled_from(SERVICE_WORDS + ENVIRONMENT_WORDS + STRATEGY_WORDS)
 TREES = st.recursive(
     st.one_of(WORDS, st.none(), st.integers(), st.floats(), st.booleans()),
     lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(WORDS, inner, max_size=5)),
