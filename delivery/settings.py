@@ -22,6 +22,7 @@ class Settings(BaseSettings):
     api_host: str = Field("127.0.0.1", description="Loopback, because the default has no access control.")
     api_port: int = Field(8000, ge=0, le=65535, description="HTTP API, Git host and page.")
     api_token: str = Field("", repr=False, description="Bearer token; demanded as soon as api_host is not loopback.")
+    gateway_host: str = Field("127.0.0.1", description="Loopback: applications are shown to this machine only.")
     gateway_port: int = Field(8080, ge=0, le=65535, description="Where users meet the applications.")
     xds_port: int = Field(15010, ge=0, le=65535, description="gRPC of the mesh; Istio's number.")
     mesh_port: int = Field(15012, ge=0, le=65535, description="HTTP API of the mesh.")
