@@ -1,0 +1,101 @@
+"""Output: tables for people, JSON for programs. Neighbours: all commands."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+console = Console(highlight=False)
+errors = Console(stderr=True, highlight=False)
+
+STATE_STYLES = {
+    "succeeded": "green",
+    "promoted": "green",
+    "success": "green",
+    "ready": "green",
+    "active": "green",
+    "failed": "red",
+    "rolled_back": "red",
+    "failing": "red",
+    "building": "cyan",
+    "deploying": "cyan",
+    "progressing": "cyan",
+    "promoting": "cyan",
+    "running": "cyan",
+    "paused": "yellow",
+    "rolling_back": "yellow",
+    "degraded": "yellow",
+    "deleting": "yellow",
+    "superseded": "dim",
+    "canceled": "dim",
+    "queued": "dim",
+}
+
+
+def as_json(data: Any) -> None:
+    """Print for programs: one JSON document on stdout, nothing else."""
+    print(json.dumps(data, indent=2, ensure_ascii=False))
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[str]], empty: str) -> None:
+    """Print rows of marked-up cells, or the sentence that says what to do when there are none."""
+    if not rows:
+        console.print(empty, style="dim")
+        return
+    grid = Table(*columns, box=None, pad_edge=False, header_style="bold dim", collapse_padding=True)
+    for row in rows:
+        grid.add_row(*row)
+    console.print(grid)
+
+
+def facts(pairs: Sequence[tuple[str, str]]) -> None:
+    """Print names and marked-up values, those without a value left out."""
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="dim", no_wrap=True)
+    grid.add_column()
+    for name, value in pairs:
+        if value:
+            grid.add_row(name, value)
+    console.print(grid)
+
+
+def plain(value: object) -> str:
+    """Return a value as text that rich takes literally."""
+    return escape(str(value))
+
+
+def state(name: object) -> str:
+    """Return a state in its colour."""
+    text = plain(name)
+    style = STATE_STYLES.get(text, "")
+    return f"[{style}]{text.replace('_', ' ')}[/]" if style else text.replace("_", " ")
+
+
+def short(commit: object) -> str:
+    """Return a commit as people say it."""
+    return plain(str(commit)[:8])
+
+
+def age(at: float | None, now: float | None = None) -> str:
+    """Return how long ago `at` was, in one unit."""
+    if at is None:
+        return ""
+    seconds = max(0.0, (time.time() if now is None else now) - at)
+    for unit, size in (("d", 86_400), ("h", 3_600), ("m", 60)):
+        if seconds >= size:
+            return f"{int(seconds // size)}{unit}"
+    return f"{int(seconds)}s"
+
+
+def left(until: float | None, now: float | None = None) -> str:
+    """Return how much time is left, "" for no end."""
+    if until is None:
+        return ""
+    today = time.time() if now is None else now
+    return "over" if until <= today else f"in {age(today, until)}"
