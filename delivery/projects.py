@@ -24,4 +24,5 @@ class Project:
     token: str = ""
     webhook_secret: str = ""
     created_at: float = 0.0
+    removing: bool = False  # its environments are being deleted; the row goes when they are gone
     row_version: int = 0

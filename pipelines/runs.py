@@ -48,6 +48,7 @@ class Run:
     state: RunState = RunState.QUEUED
     author: str = ""
     reasons: Mapping[str, str] = field(default_factory=dict)
+    keys: Mapping[str, str] = field(default_factory=dict)  # service -> content key, for what this run deploys
     releases: Mapping[str, str] = field(default_factory=dict)
     rollouts: tuple[str, ...] = ()
     message: str = ""  # why it failed or was superseded, in one sentence with the remedy

@@ -1,4 +1,4 @@
-"""Builds port: what a repository says at a revision, and how its services become artifacts. Real side: builds_pipelines.
+"""Builds port: what a repository says at a revision; how services become artifacts. Real side: builds_pipelines.
 
 Contract: `plan`, `render`, `commit` and `is_ancestor` read a local bare repository and change nothing; equal arguments
 give equal answers. `build` is idempotent: equal keys give one artifact, and a half-written artifact is never seen.
@@ -30,11 +30,20 @@ class PlannedService:
 
 @dataclass(frozen=True)
 class Target:
-    """Where a branch goes. `name` is "production" or "preview"; `auto_stop` in seconds, None: as long as the branch."""
+    """Where a branch goes: "production", or an environment of its own with a colour.
+
+    `auto_stop` in seconds, None: it lives as long as the branch. `fallback` is a `delivery.environments.Fallback` value.
+    """
 
     name: str
     strategy: Strategy = field(default_factory=Strategy)
     auto_stop: float | None = None
+    fallback: str = "fallback"
+
+    @property
+    def is_production(self) -> bool:
+        """Whether this is the baseline."""
+        return self.name == "production"
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The store itself: repositories of all nouns, leases, numbers and the trail on one engine. Port: `delivery.ports.store`."""
+"""The store itself: repositories of all nouns, leases, numbers, the trail on one engine. Port: `delivery.ports.store`."""
 
 from __future__ import annotations
 
@@ -64,6 +64,8 @@ class SqlStore:
         """Append to the trail."""
         trail.record(self._writes, event)
 
-    def events(self, *, project: str = "", subject: str = "", after: int = 0, limit: int = 200) -> Sequence[Event]:
-        """Return events with id > `after`, oldest first."""
-        return trail.read(self._reads, project, subject, after, limit)
+    def events(
+        self, *, project: str = "", subject: str = "", after: int = 0, limit: int = 200, newest_first: bool = False
+    ) -> Sequence[Event]:
+        """Return events with id > `after`."""
+        return trail.read(self._reads, project, subject, after, limit, newest_first)

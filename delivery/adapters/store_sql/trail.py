@@ -58,9 +58,12 @@ def record(writes: Engine, event: Event) -> None:
         connection.execute(insert(events).values(**values, data=json.dumps(event.data)))
 
 
-def read(reads: Engine, project: str, subject: str, after: int, limit: int) -> Sequence[Event]:
-    """Return events, oldest first."""
-    query: Select[Any] = select(events).where(events.c.id > after).order_by(events.c.id).limit(limit)
+def read(
+    reads: Engine, project: str, subject: str, after: int, limit: int, newest_first: bool = False
+) -> Sequence[Event]:
+    """Return events after the id `after`."""
+    order = events.c.id.desc() if newest_first else events.c.id
+    query: Select[Any] = select(events).where(events.c.id > after).order_by(order).limit(limit)
     query = query.where(events.c.project == project) if project else query
     query = query.where(events.c.subject == subject) if subject else query
     with reads.begin() as connection:

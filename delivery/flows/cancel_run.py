@@ -1,0 +1,40 @@
+"""Cancel a run: by a person, or because a newer push of the same ref came before it had deployed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from delivery.errors import Conflict
+from delivery.flows.operate_rollout import operate_rollout
+from delivery.flows.report_run import end_run
+from delivery.flows.updates import update
+from delivery.flows.world import World
+from delivery.rollouts.model import TERMINAL
+from pipelines.runs import RUN_ENDED, Run, RunState
+
+_DEPLOYED = RUN_ENDED | {RunState.DEPLOYING}
+
+
+def cancel_run(world: World, id: str, actor: str) -> Run:
+    """End the run; one that deploys already has its rollouts aborted and ends with them. Raises NotFound, Conflict."""
+    run = update(
+        world.store.runs, id, lambda run: run if run.state in RUN_ENDED else replace(run, cancel_requested=True)
+    )
+    if run.state in RUN_ENDED:
+        raise Conflict(f"run {id} has ended: {run.state.value}", field="state", value=run.state.value)
+    world.tell(run.project, f"run/{id}", "run.cancel", "canceled", actor)
+    if run.state is not RunState.DEPLOYING or not run.rollouts:
+        return end_run(world, id, RunState.CANCELED, f"canceled by {actor or 'somebody'}")
+    for rollout in run.rollouts:
+        if world.store.rollouts.get(rollout).phase not in TERMINAL:
+            operate_rollout(world, rollout, "abort", actor, reason="the run was canceled")
+    return world.store.runs.get(id)
+
+
+def supersede(world: World, newer: Run) -> None:
+    """End older runs of the same ref that have not deployed yet."""
+    waiting = (RunState.QUEUED, RunState.BUILDING)
+    for run in world.store.runs.find(project=newer.project, ref=newer.ref, state=waiting):
+        if run.number < newer.number:
+            message = f"superseded by run {newer.number} ({newer.revision[:12]})"
+            end_run(world, run.id, RunState.SUPERSEDED, message, unless=_DEPLOYED)
