@@ -93,3 +93,20 @@ def test_commands_named_in_prose_exist() -> None:
             if words and not any(words[0] == name or words[0].startswith(f"{name} ") for name in known | groups):
                 wrong.append(f"{page.path}: {code}")
     assert not wrong, wrong
+
+
+def examples_in_help(group: click.Command) -> Iterator[str]:
+    """Yield the command lines after "Example:" in the help of every command."""
+    if isinstance(group, click.Group):
+        for command in group.commands.values():
+            yield from examples_in_help(command)
+    else:
+        for match in re.finditer(r"Examples?:\s*colorlane +([^#;&|\n]*)", group.help or ""):
+            yield match[1].strip()
+
+
+def test_examples_in_the_help_parse() -> None:
+    examples = list(examples_in_help(ROOT_COMMAND))
+    assert len(examples) >= 10
+    for example in examples:
+        parse(example)
