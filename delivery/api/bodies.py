@@ -1,4 +1,4 @@
-"""Bodies: reads request bodies no further than a cap, so that no caller decides how much memory is used. Pure of routes."""
+"""Bodies: reads request bodies no further than a cap: no caller decides how much memory is used. Neighbours: app."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from delivery.api.problems import problem
 from delivery.errors import Rejected
-
 
 DRAIN = 100_000_000
 

@@ -12,8 +12,11 @@ from delivery.flows.world import World
 
 @dataclass(frozen=True)
 class Options:
-    """Settings the doors need. `webhook_cap` and `body_cap` in bytes: GitLab sends at most 25 MB and a push of many files
-    stays far below 10; a body of our own API is a few fields. `poll` in seconds: between looks for news of a stream."""
+    """Settings the doors need.
+
+    `webhook_cap` and `body_cap` in bytes: a GitLab push of very many files stays far below 10 MB; a body of our own
+    API is a few fields. `poll` in seconds: between looks for news of a stream.
+    """
 
     token: str = ""
     mesh_url: str = ""

@@ -1,4 +1,7 @@
-"""Deliveries: the ledger of what Git hosts sent; any of it can be replayed. Neighbours: webhooks, flows.receive_delivery."""
+"""Deliveries: the ledger of what Git hosts sent; any of it can be replayed.
+
+Neighbours: webhooks, flows.receive_delivery.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,9 @@
-"""Git host: smart HTTP for the repositories of embedded projects, at `/git/<project>.git`. Neighbours: gitprocess, sideband.
+"""Git host: smart HTTP for the repositories of embedded projects, at `/git/<project>.git`.
+
+Neighbours: gitprocess, sideband.
 
 Only the three addresses of the smart protocol exist, and the repository's path is made from the name of a registered
-project: no path of a caller's ever reaches the file system. Source of the protocol: gitprotocol-http, git-http-backend(1).
+project: no path of a caller's ever reaches the file system. Source: gitprotocol-http(5), git-http-backend(1).
 """
 
 from __future__ import annotations
@@ -9,7 +11,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import parse_qs
@@ -96,14 +98,14 @@ def cgi_environment(request: GitRequest, headers: Mapping[str, str], root: Path)
 
 
 class GitHost:
-    """ASGI application. `known` tells whether a name is an embedded project; `pushed` is called after each push, in a
-    thread, and returns what the person who pushed shall read."""
+    """ASGI application. `known` tells whether a name is an embedded project; `pushed` is called after each push
+    and returns what the person who pushed shall read."""
 
     def __init__(
         self,
         root: Path,
         known: Callable[[str], bool],
-        pushed: Callable[[str], Sequence[str]],
+        pushed: Callable[[str], Awaitable[Sequence[str]]],
         idle: float = IDLE_SECONDS,
     ) -> None:
         self._root, self._known, self._pushed, self._idle = root, known, pushed, idle
@@ -153,7 +155,7 @@ class GitHost:
         if not request.is_push:
             return ()
         try:
-            return await run_in_threadpool(self._pushed, request.project)
+            return await self._pushed(request.project)
         except Exception as error:
             log.error("git.push_unnoticed", project=request.project, error=repr(error), exc_info=error)
             return ("Colorlane: your push is stored; its run will start when the service is back to health.",)

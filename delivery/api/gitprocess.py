@@ -1,4 +1,6 @@
-"""Git process: `git http-backend` as a CGI program, streamed both ways. Neighbours: githost (which requests may come here).
+"""Git process: `git http-backend` as a CGI program, streamed both ways.
+
+Neighbours: githost (which requests may come here).
 
 Memory is bounded by the pipes: a chunk is read from one side only when the other has taken the last one.
 """

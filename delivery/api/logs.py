@@ -1,6 +1,7 @@
 """Logs: a run's output as plain text, from an offset on, and further while it is written. Neighbours: runs routes.
 
-Logs are files that workers append to; reading never holds more than a chunk, so a log of 100 MB costs no more than a small one.
+Logs are files that workers append to; reading never holds more than a chunk, so a log of 100 MB costs no more
+than a small one.
 """
 
 from __future__ import annotations

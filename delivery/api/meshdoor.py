@@ -1,4 +1,7 @@
-"""Mesh door: what the mesh knows, passed on as it says it: services, proxies, routes, why. Neighbour: the process `mesh`."""
+"""Mesh door: what the mesh knows, passed on as it says it: services, proxies, routes, why.
+
+Neighbour: the process `mesh`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Paging: every list is a page: `items`, and `next`, the offset of the page after it or null. Neighbours: all list routes."""
+"""Paging: every list is a page: `items`, and `next`, the offset of the page after it or null.
+
+Neighbours: all list routes.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +47,10 @@ Wanted = Annotated[Window, Depends(window)]
 def page_of(
     repository: Repository[R], wanted: Window, show: Callable[[R], T], *, newest_first: bool = True, **equals: Any
 ) -> Page[T]:
-    """Return a page of a repository; filters that are None or "" are left out. One row more tells whether there is a next."""
+    """Return a page of a repository; filters that are None or "" are left out.
+
+    One row more than wanted is read: it tells whether there is a next page.
+    """
     given = {name: value for name, value in equals.items() if value not in (None, "")}
     rows = repository.find(limit=wanted.limit + 1, offset=wanted.offset, newest_first=newest_first, **given)
     return page(rows, wanted, show)

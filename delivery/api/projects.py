@@ -1,16 +1,20 @@
-"""Projects: register, list, show and remove repositories; commit statuses of theirs. Neighbours: flows.register_project."""
+"""Projects: register, list, show and remove repositories; commit statuses of theirs.
+
+Neighbours: flows.register_project.
+"""
 
 from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from delivery.api.context import Here
 from delivery.api.paging import Page, Wanted, page_of
 from delivery.api.shapes import ProjectShape, StatusShape, show_project, show_status
-from delivery.flows.register_project import register_project, remove_project
+from delivery.flows.register_project import register_project
+from delivery.flows.remove_project import remove_project
 from delivery.flows.world import World
 from delivery.projects import Project
 
@@ -20,7 +24,10 @@ Name = Annotated[str, Path(max_length=63)]
 
 
 class NewProject(BaseModel):
-    """A repository to register. For GitLab give `forge`, `clone_url`, `forge_url`, `forge_project`, `token`, `webhook_secret`."""
+    """A repository to register.
+
+    For GitLab give `forge`, `clone_url`, `forge_url`, `forge_project`, `token` and `webhook_secret`.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
@@ -32,12 +39,14 @@ class NewProject(BaseModel):
     forge_project: str = Field("", max_length=500, description="Path (group/name) or id of the repository there")
     token: str = Field("", max_length=500, description="API token of the Git host; write only")
     webhook_secret: str = Field("", max_length=2000, description="Write only; comma separated while one is rotated")
+    by: str = Field("", max_length=200, description="Who asks; kept in the audit trail")
 
 
 @router.post("", status_code=201)
 def add(new: NewProject, world: Here) -> ProjectShape:
     """Register a repository. 409 when the name is taken."""
-    return _show(world, register_project(world, **new.model_dump()))
+    project = Project(domain="", **new.model_dump(exclude={"by"}))
+    return _show(world, register_project(world, project, new.by))
 
 
 @router.get("")
@@ -53,11 +62,9 @@ def show(name: Name, world: Here) -> ProjectShape:
 
 
 @router.delete("/{name}", status_code=202)
-def remove(name: Name, world: Here) -> ProjectShape:
-    """Remove a project with its environments, and its repository when it is embedded."""
-    row = world.store.projects.get(name)
-    remove_project(world, name)
-    return _show(world, row)
+def remove(name: Name, world: Here, by: Annotated[str, Query(max_length=200)] = "") -> ProjectShape:
+    """Remove a project with its environments, and its repository when it is embedded; returns before that is done."""
+    return _show(world, remove_project(world, name, by))
 
 
 @router.get("/{name}/commits/{sha}/statuses")

@@ -1,4 +1,7 @@
-"""Rollouts: list, show, watch, and what people and programs may ask of one. Neighbours: flows.operate_rollout, streams."""
+"""Rollouts: list, show, watch, and what people and programs may ask of one.
+
+Neighbours: flows.operate_rollout, streams.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,6 @@ from delivery.api.context import Ctx, Here
 from delivery.api.paging import Page, Wanted, page_of
 from delivery.api.rolloutshapes import Order, RolloutShape, show_rollout
 from delivery.api.streams import rollout_stream, stream
-from delivery.flows.operate_rollout import approve_rollout, command_rollout
 from delivery.flows.world import World
 from delivery.rollouts.model import TERMINAL, Phase
 

@@ -1,4 +1,7 @@
-"""Rollout shapes: how a rollout looks from outside, and what may be asked of it. Neighbours: shapes, rollouts routes."""
+"""Rollout shapes: how a rollout looks from outside, and what may be asked of it.
+
+Neighbours: shapes, rollouts routes.
+"""
 
 from __future__ import annotations
 
@@ -66,7 +69,10 @@ class RolloutShape(Shape):
 
 
 class Order(BaseModel):
-    """What is asked of a rollout. `revision`, `artifact`, `step`: what the caller looked at; a mismatch is refused (409)."""
+    """What is asked of a rollout.
+
+    `revision`, `artifact`, `step`: what the caller looked at; a mismatch is refused (409).
+    """
 
     by: str = Field("", max_length=200, description="Who asks; kept in the audit trail")
     comment: str = Field("", max_length=2000)

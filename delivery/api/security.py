@@ -3,7 +3,8 @@
 Threats and answers:
 
 - another machine: everything listens on loopback; a wider bind demands `COLORLANE_API_TOKEN`;
-- a web page the user happens to open (CSRF): browsers send `Origin` or `Sec-Fetch-Site`; state is changed from our own origin only;
+- a web page the user happens to open (CSRF): browsers say where a request comes from (`Origin`, `Sec-Fetch-Site`),
+  and state is changed from our own origin only;
 - DNS rebinding: without a token, only requests that name a loopback host are answered;
 - webhooks prove themselves by their own secret (`signatures`) and are exempt from all three.
 """
@@ -58,8 +59,7 @@ def check_bind(host: str, token: str) -> None:
         f"COLORLANE_API_HOST={host} opens the API to other machines, and no token is set",
         field="COLORLANE_API_HOST",
         value=host,
-        remedy="set COLORLANE_API_TOKEN to a long random string (python3 -c 'import secrets; print(secrets.token_urlsafe(32))'),"
-        " or bind to 127.0.0.1",
+        remedy="set COLORLANE_API_TOKEN to a long random string, or bind to 127.0.0.1",
     )
 
 

@@ -1,4 +1,7 @@
-"""Sessions: the page's way to use the token: given once, kept as a cookie that scripts cannot read. Neighbours: security."""
+"""Sessions: the page's way to use the token: given once, kept as a cookie that scripts cannot read.
+
+Neighbours: security.
+"""
 
 from __future__ import annotations
 

@@ -36,6 +36,7 @@ class ProjectShape(Shape):
     )
     has_webhook_secret: bool
     url: str = Field(description="Where the baseline answers")
+    removing: bool = Field(description="Whether its removal is under way")
     created_at: float
 
 
@@ -177,6 +178,7 @@ def show_project(project: Project, clone_url: str, url: str) -> ProjectShape:
         has_token=bool(project.token),
         has_webhook_secret=bool(project.webhook_secret),
         url=url,
+        removing=project.removing,
         created_at=project.created_at,
     )
 

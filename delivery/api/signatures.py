@@ -32,7 +32,7 @@ def verify_token(secrets: str, headers: Mapping[str, str]) -> bool:
 def verify_signature(secrets: str, headers: Mapping[str, str], body: bytes) -> bool:
     """Tell whether the raw `body` carries a fresh signature by one of the signing secrets."""
     keys = [secret for secret in split_secrets(secrets) if secret.startswith(SIGNING_PREFIX)]
-    return any([_signed_by(key, headers, body) for key in keys])
+    return any(_signed_by(key, headers, body) for key in keys)
 
 
 def is_signed(headers: Mapping[str, str]) -> bool:

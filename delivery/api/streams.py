@@ -1,4 +1,6 @@
-"""Streams: server-sent events of the trail and of one rollout, resumable by `Last-Event-ID`. Neighbours: events and rollouts routes.
+"""Streams: server-sent events of the trail and of one rollout, resumable by `Last-Event-ID`.
+
+Neighbours: events and rollouts routes.
 
 Other processes write the trail, so a stream looks for news every `poll` seconds; a look is one indexed query.
 """

@@ -1,4 +1,6 @@
-"""Webhooks: what Git hosts send. Proves it, writes it into the ledger, answers; all work comes after. Neighbours: signatures.
+"""Webhooks: what Git hosts send. Proves it, writes it into the ledger, answers; all work comes after.
+
+Neighbours: signatures.
 
 Order matters: who may send is settled over the raw bytes before anything parses them; a plain token even before
 the body is read. The answer goes out after one insert, because a host that waits ten seconds switches the hook off.
@@ -7,6 +9,7 @@ the body is read. The answer goes out after one insert, because a host that wait
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
@@ -28,7 +31,7 @@ log = structlog.get_logger(__name__)
 
 router = APIRouter(prefix="/webhooks", tags=["webhooks"])
 
-SECRET_REMEDY = (
+HOW_TO_SET = (
     "set one: POST /api/v1/projects with webhook_secret, or `colorlane project add NAME --webhook-secret-file FILE`"
 )
 
@@ -61,7 +64,10 @@ async def gitlab(request: Request, ctx: Ctx, project: Annotated[str, Query(max_l
 
 
 def hooked_projects(world: World, name: str) -> Sequence[Project]:
-    """Return the GitLab projects that may be meant, all with a secret. Raises NotFound, or Forbidden when none has one."""
+    """Return the GitLab projects that may be meant, all with a secret.
+
+    Raises NotFound, Rejected for a project that is not on GitLab, Forbidden when none has a secret.
+    """
     if name:
         rows: Sequence[Project] = [world.store.projects.get(name)]
     else:
@@ -74,7 +80,7 @@ def hooked_projects(world: World, name: str) -> Sequence[Project]:
         raise NotFound("no GitLab project is registered", remedy="colorlane project add NAME --forge gitlab ...")
     hooked = [row for row in rows if row.webhook_secret]
     if not hooked:
-        raise Forbidden("no webhook secret is set, and unproven requests are never taken", remedy=SECRET_REMEDY)
+        raise Forbidden("no webhook secret is set, and unproven requests are never taken", remedy=HOW_TO_SET)
     return hooked
 
 
@@ -123,9 +129,12 @@ def event_key(headers: Mapping[str, str]) -> str:
 
 def _receive(world: World, project: Project, headers: Mapping[str, str], body: bytes) -> Receipt:
     event = headers.get("x-gitlab-event", "")[:100]
-    delivery, duplicate = receive_delivery(world, project, event=event, key=event_key(headers), body=body)
-    log.info("webhook.received", project=project.name, delivery=delivery.id, event=event, duplicate=duplicate)
-    return Receipt(delivery=delivery.id, state=delivery.state, outcome=delivery.outcome, duplicate=duplicate)
+    key = event_key(headers) or f"unnamed:{uuid.uuid4()}"  # cannot be told from a repeat: acted on, which is harmless
+    now = world.clock.now()
+    row = receive_delivery(world, project.name, "gitlab", key, event, body)
+    duplicate = row.received_at < now
+    log.info("webhook.received", project=project.name, delivery=row.id, event=event, duplicate=duplicate)
+    return Receipt(delivery=row.id, state=row.state, outcome=row.outcome, duplicate=duplicate)
 
 
 def _unproven(headers: Mapping[str, str]) -> Unauthorized:

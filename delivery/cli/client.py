@@ -1,4 +1,6 @@
-"""Client: the HTTP API as the commands use it; each failure becomes one sentence, a remedy and an exit code. Neighbours: app.
+"""Client: the HTTP API as the commands use it; each failure becomes one sentence, a remedy and an exit code.
+
+Neighbours: app.
 
 Exit codes: 0 done; 1 it was done and the answer is bad (a failed run, a rolled back rollout, findings of `lint`);
 2 wrong usage; 3 the API cannot be reached; 4 it refused; 5 it failed.

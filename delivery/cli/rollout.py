@@ -77,9 +77,8 @@ def show(id: Id, json: Json = False) -> None:
     )
     for each in row["approvals"]:
         verb = "[green]approved[/]" if each["approved"] else "[red]rejected[/]"
-        console.print(
-            f"step {each['step'] + 1} {verb} by {plain(each['approver'])} {age(each['at'])} ago {plain(each['comment'])}"
-        )
+        who = f"by {plain(each['approver'])} {age(each['at'])} ago {plain(each['comment'])}"
+        console.print(f"step {each['step'] + 1} {verb} {who}")
 
 
 def _steps(row: Row) -> str:

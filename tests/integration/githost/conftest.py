@@ -62,7 +62,7 @@ class Host:
     def known(self, project: str) -> bool:
         return (self.root / f"{project}.git").is_dir() and project != "hidden"
 
-    def told(self, project: str) -> list[str]:
+    async def told(self, project: str) -> list[str]:
         self.pushed.append(project)
         if self.fail:
             raise RuntimeError("the database is away")
@@ -101,7 +101,7 @@ def git(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
         "HOME": str(tmp_path),
         "GIT_TERMINAL_PROMPT": "0",
         "GIT_CONFIG_NOSYSTEM": "1",
-        **{f"GIT_{who}_{what}": f"a@b.example" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
+        **{f"GIT_{who}_{what}": "a@b.example" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
     }
 
     def run(*argv: str, cwd: Path | None = None, check: bool = True) -> subprocess.CompletedProcess[str]:
