@@ -40,7 +40,7 @@ class Telemetry:
         self._saving = asyncio.Lock()
 
     async def load(self) -> None:
-        """Read what was kept. Until then exports are refused (proxies send it all again). Raises OSError, ValueError."""
+        """Read what was kept; until then exports are refused (all is sent again). Raises OSError, ValueError."""
         self._totals = restore(await self._shelf.load(), self._clock())
 
     def handler(self) -> grpc.GenericRpcHandler:

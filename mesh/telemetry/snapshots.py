@@ -52,8 +52,8 @@ def restore(fields: Mapping[str, str], now: float) -> Totals:
             source = Source(node, int(start))
             totals.sources[source] = dict(_series(json.loads(text)))
             totals.heard[source] = now
-    for identity in [key.identity for series in (totals.retired, *totals.sources.values()) for key in series]:
-        totals.registered[identity] = now
+    for key in (*totals.retired, *(key for series in totals.sources.values() for key in series)):
+        totals.registered[key.identity] = now
     return totals
 
 
