@@ -1,0 +1,198 @@
+"""The FastAPI application. Reads come from the hub, writes go through the store and come back to the hub from there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from fastapi import APIRouter, FastAPI
+from fastapi.responses import PlainTextResponse
+
+from mesh.api import views
+from mesh.api.bodies import ColorPath, EnvironmentBody, IntentBody, LabelPath, NamespaceBody, NodeBody
+from mesh.api.problems import handle_problems
+from mesh.errors import NotFound, Rejected
+from mesh.model.nouns import Endpoint, Environment, Intent, LaneKey, Namespace, State, read_color
+from mesh.model.world import World
+from mesh.serving.hub import Hub
+
+
+class Store(Protocol):
+    """Durable writes; see mesh.sources.store_redis."""
+
+    async def put_namespace(self, namespace: Namespace) -> None: ...
+    async def remove_namespace(self, name: str, world: World) -> None: ...
+    async def put_environment(self, environment: Environment) -> None: ...
+    async def remove_environment(self, namespace: str, color: str) -> None: ...
+    async def put_intent(self, intent: Intent) -> None: ...
+    async def put_node(self, node: str, endpoints: list[Endpoint]) -> None: ...
+    async def put_ports(self, ports: Mapping[tuple[str, str], Mapping[int, str]]) -> None: ...
+
+
+class Telemetry(Protocol):
+    """Cumulative counts; see mesh.telemetry."""
+
+    def read(self, namespace: str, service: str, color: str) -> dict[str, Any]:
+        """Return counts by version; `color` is "" for the baseline."""
+        ...
+
+
+def create_app(hub: Hub, store: Store, telemetry: Telemetry) -> FastAPI:
+    """Return the application."""
+    app = FastAPI(title="Colorlane mesh", version="1", docs_url="/docs", redoc_url=None)
+    handle_problems(app)
+    for router in (
+        _intents(hub, store),
+        _lanes(hub, store),
+        _nodes(hub, store),
+        _reading(hub, telemetry),
+        _health(hub),
+    ):
+        app.include_router(router)
+    return app
+
+
+def _intents(hub: Hub, store: Store) -> APIRouter:
+    router = APIRouter(prefix="/v1/intents/{namespace}/{service}/{color}", tags=["intents"])
+
+    def shown(key: LaneKey) -> dict[str, Any]:
+        intent = hub.intent(key)
+        if intent is None:
+            raise NotFound(f"no intent was ever made for {key}", field="path", remedy="PUT one, or check the names")
+        return views.intent_view(intent, hub.waiting_on_intent(intent))
+
+    @router.put("")
+    async def put(namespace: LabelPath, service: LabelPath, color: ColorPath, body: IntentBody) -> dict[str, Any]:
+        """Ask for weights. 409 if the mesh has seen a newer generation; the same one changes nothing."""
+        key = LaneKey(namespace, service, read_color(color))
+        await store.put_intent(body.noun(key))
+        return shown(key)
+
+    @router.delete("")
+    async def delete(namespace: LabelPath, service: LabelPath, color: ColorPath, generation: int) -> dict[str, Any]:
+        """Withdraw the service from the lane."""
+        key = LaneKey(namespace, service, read_color(color))
+        await store.put_intent(Intent(key, generation, "", {}, withdrawn=True))
+        return shown(key)
+
+    @router.get("")
+    async def get(namespace: LabelPath, service: LabelPath, color: ColorPath) -> dict[str, Any]:
+        """Return the newest intent and whether all relevant proxies have accepted it."""
+        return shown(LaneKey(namespace, service, read_color(color)))
+
+    return router
+
+
+def _lanes(hub: Hub, store: Store) -> APIRouter:
+    router = APIRouter(prefix="/v1", tags=["lanes"])
+
+    @router.put("/namespaces/{namespace}")
+    async def put_namespace(namespace: LabelPath, body: NamespaceBody) -> dict[str, Any]:
+        """Expose a project at the gateway."""
+        await store.put_namespace(Namespace(namespace, body.domain, body.entry.service, body.entry.port))
+        return {"namespace": namespace}
+
+    @router.delete("/namespaces/{namespace}")
+    async def delete_namespace(namespace: LabelPath) -> dict[str, Any]:
+        """Forget a project with its environments and intents."""
+        await store.remove_namespace(namespace, hub.world)
+        return {"namespace": namespace}
+
+    @router.put("/environments/{namespace}/{color}")
+    async def put_environment(namespace: LabelPath, color: ColorPath, body: EnvironmentBody) -> dict[str, Any]:
+        """Make a colour known."""
+        if body.base and body.base == read_color(color):
+            raise Rejected(
+                "an environment cannot be its own base", field="base", value=body.base, remedy="name another"
+            )
+        await store.put_environment(Environment(namespace, read_color(color), body.base, body.fallback))
+        return {"namespace": namespace, "color": color}
+
+    @router.delete("/environments/{namespace}/{color}")
+    async def delete_environment(namespace: LabelPath, color: ColorPath) -> dict[str, Any]:
+        """Forget a colour; requests that carry it are answered by the baseline."""
+        await store.remove_environment(namespace, read_color(color))
+        return {"namespace": namespace, "color": color}
+
+    return router
+
+
+def _nodes(hub: Hub, store: Store) -> APIRouter:
+    router = APIRouter(prefix="/v1", tags=["endpoints"])
+
+    @router.put("/nodes/{node}/endpoints")
+    async def put_endpoints(node: str, body: NodeBody) -> dict[str, Any]:
+        """Replace all endpoints of a node."""
+        ports = hub.world.ports
+        await store.put_node(node, [endpoint.noun(node) for endpoint in body.endpoints])
+        if hub.world.ports != ports:
+            await store.put_ports(hub.world.ports)
+        return {"node": node, "endpoints": len(body.endpoints)}
+
+    @router.get("/endpoints/{endpoint_id:path}")
+    async def get_endpoint(endpoint_id: str) -> dict[str, Any]:
+        """Return an endpoint's state, and whether no proxy sends requests to it any more."""
+        endpoint = hub.world.endpoints.get(endpoint_id)
+        state = endpoint.state.value if endpoint else "unknown"
+        away = endpoint is None or endpoint.state is not State.READY
+        waiting = hub.waiting_on_endpoint(endpoint_id) if away else []
+        return {"id": endpoint_id, "state": state, "withdrawn": away and not waiting, "waiting_on": waiting}
+
+    return router
+
+
+def _reading(hub: Hub, telemetry: Telemetry) -> APIRouter:
+    router = APIRouter(prefix="/v1", tags=["reading"])
+
+    @router.get("/proxies")
+    async def proxies() -> dict[str, Any]:
+        """List connected proxies and what each has not accepted."""
+        return {"proxies": [views.proxy_view(each, hub.revision) for each in hub.proxies()]}
+
+    @router.get("/services")
+    async def services() -> dict[str, Any]:
+        """List services with their lanes, weights and replicas."""
+        return {"services": views.services_view(hub.world)}
+
+    @router.get("/routes")
+    async def routes(namespace: str = "") -> dict[str, Any]:
+        """List what each colour selects, service by service."""
+        return {"routes": views.routes_view(hub.world, namespace)}
+
+    @router.get("/why")
+    async def why(host: str, color: str = "") -> dict[str, Any]:
+        """Explain where a request would go."""
+        return views.why_view(hub.world, host, read_color(color))
+
+    @router.get("/status")
+    async def status() -> dict[str, Any]:
+        """Summarise the mesh."""
+        return views.status_view(hub.world, hub.revision, hub.proxies())
+
+    @router.get("/telemetry/{namespace}/{service}/{color}")
+    async def read_telemetry(namespace: LabelPath, service: LabelPath, color: ColorPath) -> dict[str, Any]:
+        """Return cumulative counts and latencies by version."""
+        return telemetry.read(namespace, service, read_color(color))
+
+    return router
+
+
+def _health(hub: Hub) -> APIRouter:
+    router = APIRouter(tags=["health"])
+
+    @router.get("/healthz")
+    async def healthz() -> dict[str, str]:
+        """The process answers."""
+        return {"status": "ok"}
+
+    @router.get("/readyz")
+    async def readyz() -> dict[str, str]:
+        """Sources are loaded and xDS is served: this application is started after both."""
+        return {"status": "ready"}
+
+    @router.get("/metrics", response_class=PlainTextResponse)
+    async def metrics() -> str:
+        """Metrics of the control plane in the Prometheus text format."""
+        return views.metrics_text(hub.world, hub.revision, hub.proxies())
+
+    return router

@@ -1,0 +1,97 @@
+"""Composition root of the mesh process: settings in, running servers out. The only module that knows all the others.
+
+Start: follow the store and load it whole, then serve xDS, then answer /readyz. Stop: the HTTP API, then the streams;
+proxies keep what they have.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import signal
+import socket
+from typing import Any
+
+import structlog
+import uvicorn
+
+from mesh.api.app import create_app
+from mesh.errors import Rejected
+from mesh.model.world import World
+from mesh.serving.hub import Hub
+from mesh.serving.streams import DiscoveryService, xds_server
+from mesh.settings import Settings
+from mesh.sources.store_redis import Change, RedisStore
+
+GRACE_SECONDS = 0.2
+
+log = structlog.get_logger("mesh")
+
+
+class NoTelemetry:
+    """Stands in where telemetry is not collected."""
+
+    def read(self, namespace: str, service: str, color: str) -> dict[str, Any]:
+        """Nothing was counted."""
+        return {"versions": {}}
+
+
+async def serve(settings: Settings) -> None:
+    """Run the control plane until it is told to stop (SIGINT, SIGTERM)."""
+    api_socket = _listen(settings.mesh_host, settings.mesh_port)
+    store = RedisStore(settings.redis_url)
+    hub = Hub(World())
+    loaded = asyncio.Event()
+
+    async def reload() -> None:
+        hub.apply(await store.load())
+        loaded.set()
+
+    def apply(change: Change) -> None:
+        hub.apply(change.apply(hub.world))
+
+    async with asyncio.TaskGroup() as tasks:
+        background = [tasks.create_task(store.follow(apply, reload))]
+        await loaded.wait()
+        hub.translate_now()
+        grpc_server = xds_server([DiscoveryService(hub).handler()], f"{settings.xds_host}:{settings.xds_port}")
+        background += [tasks.create_task(hub.push_changes()), tasks.create_task(hub.keep_time())]
+        gc.collect()
+        gc.freeze()  # the messages' classes live for ever; looking through them at each collection costs half of a push
+        await grpc_server.start()
+        log.info("serving", xds=settings.xds_port, http=settings.mesh_port, revision=hub.revision)
+        app = create_app(hub, store, NoTelemetry())
+        config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=1)
+        await _until_stopped(uvicorn.Server(config), api_socket)
+        for task in background:
+            task.cancel()
+        await grpc_server.stop(GRACE_SECONDS)
+        await store.close()
+
+
+async def _until_stopped(server: uvicorn.Server, listener: socket.socket) -> None:
+    """Serve until SIGINT or SIGTERM, past uvicorn's own handlers: they end the process with the streams open."""
+
+    def stop() -> None:
+        server.should_exit = True
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop)
+    await server._serve([listener])
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    listener = socket.socket(socket.AF_INET)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise Rejected(
+            f"cannot listen on {host}:{port} for the mesh's HTTP API: {error.strerror}",
+            field="COLORLANE_MESH_PORT",
+            value=port,
+            remedy="stop what listens there, or set COLORLANE_MESH_PORT",
+        ) from error
+    return listener

@@ -1,0 +1,132 @@
+"""Hub: the world now, the streams that follow it, and who has accepted what. One asyncio loop, no locks.
+
+A change of the world raises the revision and wakes the pusher, which translates once and hands each stream its view;
+changes that come meanwhile are taken together. Neighbours: streams (gRPC), api (reads and writes), sources.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+import structlog
+
+from mesh.model.nouns import Intent, LaneKey
+from mesh.model.proxies import Gateway, Proxy
+from mesh.model.world import World
+from mesh.serving.exchange import Response
+from mesh.serving.ledger import Ledger, Standing
+from mesh.serving.session import Session
+from mesh.translation.runtime import HEARTBEAT_SECONDS
+from mesh.translation.views import translate
+
+log = structlog.get_logger("mesh.hub")
+
+
+class Stream(Protocol):
+    """A connected proxy as the hub sees it."""
+
+    proxy: Proxy
+    session: Session
+
+    def send(self, responses: list[Response]) -> None:
+        """Queue responses for the proxy."""
+        ...
+
+
+class Hub:
+    """`clock` returns seconds of a monotonic clock."""
+
+    def __init__(self, world: World, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self.world = world
+        self.revision = 1
+        self.clock = clock
+        self.translation = translate(world, self.revision)
+        self.ledger = Ledger(world, self.revision, clock())
+        self._streams: dict[str, Stream] = {}
+        self._changed = asyncio.Event()
+
+    def apply(self, world: World) -> None:
+        """Make this the world; proxies follow as soon as the loop comes to it."""
+        if world is self.world or world == self.world:
+            return
+        self.revision += 1
+        self.ledger.note(self.world, world, self.revision)
+        self.world = world
+        self._changed.set()
+
+    def translate_now(self) -> None:
+        """Translate the world as it is, before anyone is connected."""
+        self.translation = translate(self.world, self.revision)
+
+    async def push_changes(self) -> None:
+        """Run for ever: translate what has changed and send it out."""
+        while True:
+            await self._changed.wait()
+            self._changed.clear()
+            started = time.perf_counter()
+            self.translation = translate(self.world, self.revision)
+            for stream in list(self._streams.values()):
+                self._show(stream)
+            took = round((time.perf_counter() - started) * 1000, 1)
+            log.info("pushed", revision=self.translation.revision, proxies=len(self._streams), ms=took)
+
+    async def keep_time(self) -> None:
+        """Run for ever: removals that were put off, and the lease of the weights."""
+        renew_at = self.clock() + HEARTBEAT_SECONDS
+        while True:
+            await asyncio.sleep(0.5)
+            now = self.clock()
+            for stream in list(self._streams.values()):
+                due = stream.session.removals_due_at
+                if due is not None and due <= now:
+                    stream.send(stream.session.advance(now))
+                if now >= renew_at:
+                    stream.send(stream.session.heartbeat())
+            if now >= renew_at:
+                renew_at = now + HEARTBEAT_SECONDS
+
+    def connect(self, stream: Stream) -> None:
+        """Take in a stream whose node is known. A newer stream of the same proxy takes the place of the older."""
+        self._streams[stream.proxy.id] = stream
+        self.ledger.seen(stream.proxy.id, self.clock())
+        log.info("proxy connected", proxy=stream.proxy.id)
+        self._show(stream)
+
+    def disconnect(self, stream: Stream) -> None:
+        """Forget a stream that has ended."""
+        if self._streams.get(stream.proxy.id) is stream:
+            del self._streams[stream.proxy.id]
+            self.ledger.seen(stream.proxy.id, self.clock())
+            log.info("proxy disconnected", proxy=stream.proxy.id)
+
+    def _show(self, stream: Stream) -> None:
+        stream.send(stream.session.show(self.translation.view(stream.proxy), self.clock()))
+
+    # Standing
+
+    def proxies(self) -> list[Standing]:
+        """How each connected proxy stands, sorted by id."""
+        return [
+            Standing(
+                proxy=stream.proxy.id,
+                namespace="" if isinstance(stream.proxy, Gateway) else stream.proxy.namespace,
+                revision=stream.session.settled_revision,
+                waiting_on=tuple(stream.session.waiting_on()),
+            )
+            for _, stream in sorted(self._streams.items())
+        ]
+
+    def waiting_on_intent(self, intent: Intent) -> list[str]:
+        """Who has not accepted the intent yet, and why, in words for people."""
+        return self.ledger.waiting_on_intent(intent.key, self.world, self.proxies(), self.clock())
+
+    def waiting_on_endpoint(self, endpoint_id: str) -> list[str]:
+        """Who may still send requests to an endpoint that has left."""
+        return self.ledger.waiting_on_endpoint(endpoint_id, self.world, self.proxies(), self.clock())
+
+    def intent(self, key: LaneKey) -> Intent | None:
+        """Return the newest intent of a lane."""
+        return self.world.intents.get(key)

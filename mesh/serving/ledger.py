@@ -1,0 +1,86 @@
+"""Ledger: at which revision each intent and endpoint last changed, and which proxies must have accepted that. Pure.
+
+An intent is programmed when every relevant proxy has settled at its revision or a later one. Relevant are gateways
+and the sidecars of the namespace: all that are connected, and those that should be (registered as ready; gateways seen
+within the lease). A proxy that is away longer than the lease of the weights has gone back to the stable release.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from mesh.model.nouns import LaneKey, State
+from mesh.model.world import World
+from mesh.translation.runtime import LEASE_SECONDS
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A connected proxy: what it has settled at, and why not later. `namespace` is "" for a gateway."""
+
+    proxy: str
+    namespace: str
+    revision: int
+    waiting_on: tuple[str, ...] = ()
+
+
+class Ledger:
+    """`now` is in seconds of any monotonic clock. What was loaded at the start changed at the first revision."""
+
+    def __init__(self, world: World, revision: int, now: float) -> None:
+        self._start = revision
+        self._intents: dict[LaneKey, int] = dict.fromkeys(world.intents, revision)
+        self._endpoints: dict[str, int] = dict.fromkeys(world.endpoints, revision)
+        self._gateways: dict[str, float] = {}
+
+    def note(self, before: World, after: World, revision: int) -> None:
+        """Note what differs between two worlds."""
+        for key, intent in after.intents.items():
+            if before.intents.get(key) != intent:
+                self._intents[key] = revision
+        for key in before.intents.keys() - after.intents.keys():
+            self._intents[key] = revision
+        for name in before.endpoints.keys() | after.endpoints.keys():
+            if before.endpoints.get(name) != after.endpoints.get(name):
+                self._endpoints[name] = revision
+
+    def seen(self, proxy: str, now: float) -> None:
+        """Remember a gateway, at its coming and at its going."""
+        if proxy.startswith("gateway/"):
+            self._gateways[proxy] = now
+
+    def waiting_on_intent(self, key: LaneKey, world: World, standings: Iterable[Standing], now: float) -> list[str]:
+        """Who has not accepted the newest intent of the lane."""
+        return self._waiting(key.namespace, self._intents.get(key, self._start), world, standings, now)
+
+    def waiting_on_endpoint(
+        self, endpoint_id: str, world: World, standings: Iterable[Standing], now: float
+    ) -> list[str]:
+        """Who has not accepted the newest state of the endpoint; nobody for one that was never known."""
+        if endpoint_id not in self._endpoints:
+            return []
+        namespace = endpoint_id.partition("/")[0]
+        found = self._waiting(namespace, self._endpoints[endpoint_id], world, standings, now)
+        if not found and endpoint_id not in world.endpoints:
+            del self._endpoints[endpoint_id]  # gone from everywhere: no need to remember
+        return found
+
+    def _waiting(
+        self, namespace: str, revision: int, world: World, standings: Iterable[Standing], now: float
+    ) -> list[str]:
+        relevant = [each for each in standings if each.namespace in ("", namespace)]
+        found = [
+            f"{each.proxy}: {reason}"
+            for each in relevant
+            if each.revision < revision
+            for reason in each.waiting_on or ("not yet told",)
+        ]
+        connected = {each.proxy for each in relevant}
+        return found + [f"{name}: not connected" for name in self._expected(namespace, world, now) - connected]
+
+    def _expected(self, namespace: str, world: World, now: float) -> set[str]:
+        ready = {
+            each.id for each in world.endpoints.values() if each.namespace == namespace and each.state is State.READY
+        }
+        return ready | {name for name, seen in self._gateways.items() if now - seen < LEASE_SECONDS}

@@ -1,0 +1,171 @@
+"""Session: one proxy's ADS stream over all types. Pure: requests and views in, responses out.
+
+Order is make-before-break (xds_protocol, eventual consistency): clusters, their endpoints, listeners, routes, weights;
+removals last. Routes and listeners wait until the clusters they need are warm, which is when Envoy ACKs them; endpoints
+never wait for that ACK, because Envoy withholds it until it has them. A changed cluster warms again and a delta Envoy
+does not ask for its endpoints then, so they are sent again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from mesh.serving.exchange import Exchange, Request, Response
+from mesh.translation import runtime
+from mesh.translation.resources import (
+    CLUSTER,
+    ENDPOINTS,
+    LISTENER,
+    ROUTES,
+    RUNTIME,
+    SHORT_NAMES,
+    Resource,
+    Table,
+    table,
+)
+from mesh.translation.runtime import Weights
+from mesh.translation.views import View
+
+REMOVAL_DELAY = 3.0
+"""Seconds a cluster outlives the last route to it: requests under way may still be retried in it."""
+
+TEXT_LIMIT = 500
+
+
+class Session:
+    """The state of one stream. `now` is in seconds of any monotonic clock."""
+
+    def __init__(self, node: str) -> None:
+        self.node = node
+        self.view: View | None = None
+        self.types = {url: Exchange(url, wildcard_allowed=url in (CLUSTER, LISTENER)) for url in SHORT_NAMES}
+        self.settled_revision = 0
+        self._nonce = 0
+        self._weights: Weights = {}
+        self._routes_settled_at: float | None = None
+
+    def receive(self, request: Request, now: float) -> list[Response]:
+        """Take in a request; return what is to be sent. Types that are not served are ignored."""
+        exchange = self.types.get(request.type_url)
+        if exchange is None:
+            return []
+        exchange.receive(request)
+        return self.advance(now)
+
+    def show(self, view: View, now: float) -> list[Response]:
+        """Take in what the proxy should have from now on; return what is to be sent."""
+        self.view = view
+        self._routes_settled_at = None
+        return self.advance(now)
+
+    def advance(self, now: float) -> list[Response]:
+        """Return what may be sent now."""
+        if self.view is None:
+            return []
+        responses = [response for response in self._responses(self.view, now) if response is not None]
+        if self._is_settled(self.view):
+            self.settled_revision = self.view.revision
+        return responses
+
+    def heartbeat(self) -> list[Response]:
+        """Prolong the lease of the weights."""
+        response = None
+        if self.view is not None:
+            response = self.types[RUNTIME].heartbeat(self._next_nonce(), table(runtime.layer(self._weights)))
+        return [] if response is None else [response]
+
+    @property
+    def removals_due_at(self) -> float | None:
+        """When `advance` should be called to remove what routes have left; None if nothing waits."""
+        if self.view is None or self._routes_settled_at is None:
+            return None
+        stale = self.types[CLUSTER].stale(self.view.tables[CLUSTER])
+        return self._routes_settled_at + REMOVAL_DELAY if stale else None
+
+    def _responses(self, view: View, now: float) -> Iterator[Response | None]:
+        clusters, listeners, routes = self.types[CLUSTER], self.types[LISTENER], self.types[ROUTES]
+        changed = clusters.outstanding(view.tables[CLUSTER])
+        yield self._answer(clusters, changed, self._clusters_to_remove(view, now))
+        self.types[ENDPOINTS].forget_sent(resource.name for resource in changed)
+        yield self._plain(ENDPOINTS, view)
+        doors = view.tables[LISTENER]
+        yield self._answer(listeners, self._warm(listeners.outstanding(doors), view), listeners.stale(doors))
+        ways = view.tables[ROUTES]
+        yield self._answer(routes, self._warm(routes.outstanding(ways), view), routes.absent(ways))
+        yield self._lease(view)
+        self._note_routes(view, now)
+
+    def _plain(self, type_url: str, view: View) -> Response | None:
+        exchange, wanted = self.types[type_url], view.tables[type_url]
+        return self._answer(exchange, exchange.outstanding(wanted), exchange.absent(wanted))
+
+    def _lease(self, view: View) -> Response | None:
+        """The weights. While a proxy still uses an older route table, that table's weights stay beside the new ones."""
+        if self._follows(view):
+            self._weights = view.weights
+        elif not view.weights.items() <= self._weights.items():
+            self._weights = {**self._weights, **view.weights}
+        layers = table(runtime.layer(self._weights))
+        exchange = self.types[RUNTIME]
+        return self._answer(exchange, exchange.outstanding(layers), exchange.absent(layers))
+
+    def _clusters_to_remove(self, view: View, now: float) -> list[str]:
+        since = self._routes_settled_at
+        if since is None or now - since < REMOVAL_DELAY:
+            return []
+        return self.types[CLUSTER].stale(view.tables[CLUSTER])
+
+    def _note_routes(self, view: View, now: float) -> None:
+        if not self._follows(view):
+            self._routes_settled_at = None
+        elif self._routes_settled_at is None:
+            self._routes_settled_at = now
+
+    def _follows(self, view: View) -> bool:
+        """Whether the proxy uses the view's listeners and routes and no others."""
+        listeners, routes = self.types[LISTENER], self.types[ROUTES]
+        doors, ways = view.tables[LISTENER], view.tables[ROUTES]
+        return not (listeners.missing(doors, required=True) or routes.missing(ways, required=True)) and not any(
+            name not in doors for name in listeners.accepted
+        )
+
+    def _warm(self, resources: Iterable[Resource], view: View) -> list[Resource]:
+        """Those resources whose clusters the proxy has accepted as they should be."""
+        clusters, wanted = self.types[CLUSTER], view.tables[CLUSTER]
+        return [each for each in resources if all(clusters.has(name, wanted) for name in each.needs)]
+
+    def _answer(self, exchange: Exchange, resources: Iterable[Resource], removed: Iterable[str]) -> Response | None:
+        if not exchange.opened:
+            return None
+        return exchange.answer(self._next_nonce(), resources, removed)
+
+    def _next_nonce(self) -> str:
+        self._nonce += 1
+        return str(self._nonce)
+
+    def _is_settled(self, view: View) -> bool:
+        return self._follows(view) and not any(self._missing(view))
+
+    def _missing(self, view: View) -> Iterator[tuple[str, list[str]]]:
+        """What the proxy has not accepted yet, by type; nothing where all is well."""
+        wanted: dict[str, Table] = {**view.tables, RUNTIME: table(runtime.layer(view.weights))}
+        for type_url, resources in wanted.items():
+            missing = self.types[type_url].missing(resources, required=True)
+            if missing:
+                yield type_url, missing
+
+    def waiting_on(self) -> list[str]:
+        """Why the proxy has not settled, in words for people; empty where it has."""
+        if self.view is None:
+            return ["has no configuration yet"]
+        found = []
+        for type_url, missing in self._missing(self.view):
+            exchange, short = self.types[type_url], SHORT_NAMES[type_url]
+            wanted = {**self.view.tables, RUNTIME: table(runtime.layer(self.view.weights))}[type_url]
+            refused = [
+                name for name in missing if (no := exchange.rejected.get(name)) and no.version == wanted[name].version
+            ]
+            found += [f"NACK {short} {name}: {exchange.rejected[name].text[:TEXT_LIMIT]}" for name in refused]
+            if not refused:
+                found.append(f"not yet acknowledged {short}")
+        return found

@@ -1,0 +1,215 @@
+"""Store: the mesh's truth in Redis hashes `colorlane:mesh:<kind>`, followed by every replica over pub/sub.
+
+A write is one Lua script: check the generation, set the field, publish the change. Every replica, the writer too,
+takes changes from the channel only, so all apply them in the one order that Redis gave them. A write returns when its
+own change has come back. A replica that lost the channel loads everything again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import uuid
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import redis.asyncio as redis
+import structlog
+
+from mesh.errors import Conflict, Transient
+from mesh.model.nouns import Endpoint, Environment, Intent, LaneKey, Namespace, read_color
+from mesh.model.world import World
+from mesh.sources import records
+
+PREFIX: Final = "colorlane:mesh:"
+CHANNEL: Final = PREFIX + "changes"
+NAMESPACES, ENVIRONMENTS, INTENTS, NODES, PORTS = "namespaces", "environments", "intents", "endpoints", "ports"
+OPERATION_SECONDS = 2.0
+
+# KEYS: hash. ARGV: channel, field, value ("" deletes), change, generation ("" for none).
+# A withdrawn intent of a generation is newer than the live one of the same generation.
+_WRITE = """
+if ARGV[5] ~= '' then
+  local held = redis.call('HGET', KEYS[1], ARGV[2])
+  if held then
+    local old, new = cjson.decode(held), cjson.decode(ARGV[3])
+    if old.generation > new.generation then return {0, held} end
+    if old.generation == new.generation and (old.withdrawn or not new.withdrawn) then return {1, held} end
+  end
+end
+if ARGV[3] == '' then redis.call('HDEL', KEYS[1], ARGV[2])
+else redis.call('HSET', KEYS[1], ARGV[2], ARGV[3]) end
+redis.call('PUBLISH', ARGV[1], ARGV[4])
+return {2, ARGV[3]}
+"""
+_OLDER, _HELD = 0, 1
+
+log = structlog.get_logger("mesh.store")
+
+
+@dataclass(frozen=True)
+class Change:
+    """One field of one hash now has this text; "" means that it is gone."""
+
+    kind: str
+    field: str
+    text: str
+
+    def apply(self, world: World) -> World:
+        """Return the world with the change in it."""
+        if self.kind == INTENTS and self.text:
+            return world.with_intent(records.read_intent(self.field, self.text))
+        if self.kind == NODES:
+            return world.with_node(self.field, records.read_endpoints(self.field, self.text or "[]"))
+        if self.kind == NAMESPACES:
+            if not self.text:
+                return world.without_namespace(self.field)
+            return world.with_namespace(records.read_namespace(self.field, self.text))
+        if self.kind == ENVIRONMENTS:
+            if not self.text:
+                namespace, color = self.field.split("/")
+                return world.without_environment(namespace, read_color(color))
+            return world.with_environment(records.read_environment(self.field, self.text))
+        return world
+
+
+class RedisStore:
+    """Durable writes, which need `follow` running; each raises `Transient` while Redis is away."""
+
+    def __init__(self, url: str) -> None:
+        self._redis = redis.Redis.from_url(
+            url, decode_responses=True, socket_timeout=OPERATION_SECONDS, socket_connect_timeout=OPERATION_SECONDS
+        )
+        self._echoes: dict[str, asyncio.Future[None]] = {}
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._redis.aclose()
+
+    async def load(self) -> World:
+        """Read the whole world."""
+        world: World = await self._guard(self._load())
+        return world
+
+    async def put_namespace(self, namespace: Namespace) -> None:
+        """Add or replace a namespace."""
+        await self._write(NAMESPACES, namespace.name, records.write_namespace(namespace))
+
+    async def remove_namespace(self, name: str, world: World) -> None:
+        """Forget a namespace with its environments and intents."""
+        for key in [key for key in world.environments if key[0] == name]:
+            await self.remove_environment(*key)
+        await self._guard(self._forget_intents([key for key in world.intents if key.namespace == name]))
+        await self._write(NAMESPACES, name, "")
+
+    async def put_environment(self, environment: Environment) -> None:
+        """Make a colour known."""
+        field = records.environment_field(environment.namespace, environment.color)
+        await self._write(ENVIRONMENTS, field, records.write_environment(environment))
+
+    async def remove_environment(self, namespace: str, color: str) -> None:
+        """Forget a colour."""
+        await self._write(ENVIRONMENTS, records.environment_field(namespace, color), "")
+
+    async def put_intent(self, intent: Intent) -> None:
+        """Write an intent unless it is older than the newest seen (`Conflict`); the same generation changes nothing."""
+        field, text = records.lane_field(intent.key), records.write_intent(intent)
+        await self._write(INTENTS, field, text, generation=intent.generation)
+
+    async def put_node(self, node: str, endpoints: list[Endpoint]) -> None:
+        """Replace the endpoints of a node; none means that the node is gone."""
+        await self._write(NODES, node, records.write_endpoints(endpoints) if endpoints else "")
+
+    async def put_ports(self, ports: Mapping[tuple[str, str], Mapping[int, str]]) -> None:
+        """Remember the ports of services, so that one whose replicas are all away keeps its routes."""
+        content = {f"{namespace}/{service}": records.write_ports(each) for (namespace, service), each in ports.items()}
+        await self._guard(self._replace(PORTS, content))
+
+    async def follow(self, apply: Callable[[Change], None], reload: Callable[[], Awaitable[None]]) -> None:
+        """Run for ever: hand over changes that any replica writes. Calls `reload` after each (re)connection."""
+        while True:
+            try:
+                async with self._redis.pubsub() as channel:
+                    await channel.subscribe(CHANNEL)
+                    await reload()
+                    for waiting in self._echoes.values():  # what was written before is loaded
+                        _resolve(waiting)
+                    await self._listen(channel, apply)
+            except (redis.RedisError, OSError, Transient) as error:
+                log.warning("lost the store, trying again", reason=str(error))
+                await asyncio.sleep(0.5)
+
+    async def _listen(self, channel: Any, apply: Callable[[Change], None]) -> None:
+        while True:
+            message = await channel.get_message(ignore_subscribe_messages=True, timeout=5.0)
+            if message is None:
+                await channel.ping()  # finds a connection that died in silence
+            elif message["type"] == "message":
+                identity, kind, field, text = json.loads(message["data"])
+                apply(Change(kind, field, text))
+                if identity in self._echoes:
+                    _resolve(self._echoes[identity])
+
+    async def _write(self, kind: str, field: str, text: str, *, generation: int | None = None) -> None:
+        identity = uuid.uuid4().hex
+        change = json.dumps([identity, kind, field, text])
+        guard = "" if generation is None else str(generation)
+        applied = self._echoes[identity] = asyncio.get_running_loop().create_future()
+        try:
+            outcome, held = await self._guard(
+                self._redis.eval(_WRITE, 1, PREFIX + kind, CHANNEL, field, text, change, guard)
+            )
+            if outcome == _OLDER:
+                raise _older(field, generation, records.read_intent(field, held).generation)
+            if outcome != _HELD:
+                await self._guard(asyncio.wait_for(applied, OPERATION_SECONDS))
+        finally:
+            del self._echoes[identity]
+
+    async def _forget_intents(self, keys: list[LaneKey]) -> None:
+        if keys:
+            await self._redis.hdel(PREFIX + INTENTS, *(records.lane_field(key) for key in keys))
+
+    async def _replace(self, kind: str, content: dict[str, str]) -> None:
+        async with self._redis.pipeline(transaction=True) as pipeline:
+            pipeline.delete(PREFIX + kind)
+            if content:
+                pipeline.hset(PREFIX + kind, items=[part for item in content.items() for part in item])
+            await pipeline.execute()
+
+    async def _load(self) -> World:
+        world = World()
+        for kind in (NAMESPACES, ENVIRONMENTS, INTENTS, NODES):
+            for field, text in sorted((await self._read(kind)).items()):
+                world = Change(kind, field, text).apply(world)
+        remembered = {}
+        for field, text in (await self._read(PORTS)).items():
+            namespace, service = field.split("/")
+            remembered[namespace, service] = records.read_ports(text)
+        return world.with_ports(remembered)
+
+    async def _read(self, kind: str) -> dict[str, str]:
+        found = await self._redis.hgetall(PREFIX + kind)
+        return {str(field): str(text) for field, text in found.items()}
+
+    @staticmethod
+    async def _guard(operation: Awaitable[Any]) -> Any:
+        try:
+            return await operation
+        except (redis.ConnectionError, redis.TimeoutError, redis.BusyLoadingError, OSError, TimeoutError) as error:
+            raise Transient(f"the mesh's store (Redis) does not answer: {error}", retry_after=1.0) from error
+
+
+def _resolve(waiting: asyncio.Future[None]) -> None:
+    if not waiting.done():
+        waiting.set_result(None)
+
+
+def _older(field: str, generation: int | None, newest: int) -> Conflict:
+    return Conflict(
+        f"intent {field} generation {generation} is older than the newest one seen, {newest}",
+        field="generation",
+        value=generation,
+        remedy=f"read the intent again and send a generation above {newest}",
+    )

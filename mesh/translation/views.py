@@ -1,0 +1,138 @@
+"""Views: all resources of one proxy at one revision of the world. What proxies share is translated once.
+
+Neighbours: one file per xDS type beside it; serving compares a view with what the proxy has and sends the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from mesh.model.lanes import Lane, Member, ServiceLanes, service_lanes
+from mesh.model.nouns import LaneKey
+from mesh.model.proxies import Gateway, Proxy, Sidecar
+from mesh.model.world import World
+from mesh.translation import clusters, endpoints, listeners, naming, routes
+from mesh.translation.endpoints import Replicas, ready_replicas
+from mesh.translation.resources import CLUSTER, ENDPOINTS, LISTENER, ROUTES, Resource, Table, table
+from mesh.translation.runtime import Weights
+
+
+@dataclass(frozen=True)
+class View:
+    """What one proxy should have at `revision`. RTDS is given as weights, since it may have to bridge two tables."""
+
+    revision: int
+    tables: Mapping[str, Table]  # by type URL
+    weights: Weights
+
+
+@dataclass(frozen=True)
+class NamespacePart:
+    """What all proxies that serve a namespace share."""
+
+    lanes: Mapping[str, ServiceLanes]
+    clusters: Table
+    endpoints: Table
+    routes: Resource
+    weights: Weights
+
+
+@dataclass(frozen=True)
+class Translation:
+    """The whole world, translated."""
+
+    revision: int
+    parts: Mapping[str, NamespacePart]
+    gateway: NamespacePart
+
+    def view(self, proxy: Proxy) -> View:
+        """Return what the proxy should have."""
+        if isinstance(proxy, Gateway):
+            doors = table(listeners.gateway(proxy.address, proxy.port))
+            return self._view(self.gateway, self.gateway.clusters, doors)
+        part = self.parts.get(proxy.namespace) or _namespace_part(World(), proxy.namespace)
+        own = (
+            clusters.passthrough(),
+            *(clusters.application(port.port, port.target, port.protocol) for port in proxy.ports),
+        )
+        return self._view(part, {**part.clusters, **table(*own)}, _sidecar_doors(proxy))
+
+    def _view(self, part: NamespacePart, members: Table, doors: Table) -> View:
+        tables = {CLUSTER: members, ENDPOINTS: part.endpoints, LISTENER: doors, ROUTES: table(part.routes)}
+        return View(self.revision, tables, part.weights)
+
+
+def translate(world: World, revision: int) -> Translation:
+    """Translate the world."""
+    names = {*world.namespaces, *(namespace for namespace, _ in world.ports)}
+    parts = {name: _namespace_part(world, name) for name in sorted(names)}
+    return Translation(revision, parts, _gateway_part(world, parts))
+
+
+def _sidecar_doors(proxy: Sidecar) -> Table:
+    inbound = (listeners.inbound(proxy.address, port.port, port.inbound) for port in proxy.ports)
+    return table(listeners.outbound("127.0.0.1", proxy.outbound, proxy.namespace), *inbound)
+
+
+def _namespace_part(world: World, namespace: str) -> NamespacePart:
+    lanes = {service: service_lanes(world, namespace, service) for service in world.services(namespace)}
+    replicas = ready_replicas([each for each in world.endpoints.values() if each.namespace == namespace])
+    made = [resource for plan in lanes.values() for resource in _clusters(namespace, plan)]
+    assigned = [resource for plan in lanes.values() for resource in _assignments(namespace, plan, replicas)]
+    weights = {key: value for plan in lanes.values() for key, value in _weights(world, namespace, plan).items()}
+    return NamespacePart(lanes, table(*made), table(*assigned), routes.sidecar_routes(namespace, lanes), weights)
+
+
+def _gateway_part(world: World, parts: Mapping[str, NamespacePart]) -> NamespacePart:
+    exposed = [(world.namespaces[name], parts[name]) for name in sorted(world.namespaces)]
+    return NamespacePart(
+        lanes={},
+        clusters={name: each for _, part in exposed for name, each in part.clusters.items()},
+        endpoints={name: each for _, part in exposed for name, each in part.endpoints.items()},
+        routes=routes.gateway_routes([(namespace, part.lanes) for namespace, part in exposed]),
+        weights={key: value for _, part in exposed for key, value in part.weights.items()},
+    )
+
+
+def _members(lane: Lane) -> set[Member]:
+    return {member for target in lane.targets for member in target.chain}
+
+
+def _clusters(namespace: str, plan: ServiceLanes) -> list[Resource]:
+    members = {member for lane in plan.owned.values() for member in _members(lane)}
+    targets = {target for lane in plan.owned.values() for target in lane.targets if len(target.chain) > 1}
+    made = []
+    for port, _ in plan.ports:
+        names = {member: naming.member_cluster(namespace, plan.service, port, member) for member in members}
+        made += [clusters.member(name, member.color) for member, name in names.items()]
+        for target in targets:
+            chain = tuple(names[member] for member in target.chain)
+            made.append(clusters.fallback(naming.target_cluster(namespace, plan.service, port, target), chain))
+    return made
+
+
+def _assignments(namespace: str, plan: ServiceLanes, replicas: Replicas) -> list[Resource]:
+    members = {member for lane in plan.owned.values() for member in _members(lane)}
+    return [
+        endpoints.assignment(
+            naming.member_cluster(namespace, plan.service, port, member),
+            port,
+            replicas.get((plan.service, member), ()),
+        )
+        for port, _ in plan.ports
+        for member in members
+    ]
+
+
+def _weights(world: World, namespace: str, plan: ServiceLanes) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for color, lane in plan.owned.items():
+        if len(lane.targets) > 1:
+            asked = world.intents[LaneKey(namespace, plan.service, color)].weights
+            for port, _ in plan.ports:
+                prefix = naming.weight_prefix(namespace, plan.service, port, color)
+                for target in lane.targets:
+                    name = naming.target_cluster(namespace, plan.service, port, target)
+                    found[f"{prefix}.{name}"] = asked.get(target.version, 0)
+    return found
