@@ -122,7 +122,7 @@ def test_a_ban_can_be_run_into() -> None:
 
 
 def test_tests_wait_for_conditions_not_for_time() -> None:
-    """A polling loop may rest (a literal of at most 0.2 s in a loop); nothing else sleeps without its reason on the line."""
+    """A polling loop may rest (at most 0.2 s, a literal); nothing else sleeps without a reason on its line."""
     found = [
         f"{module.path}:{line}"
         for module in modules("tests")
