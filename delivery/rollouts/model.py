@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from delivery.gates.policy import GatePolicy as GatePolicy
 from delivery.gates.samples import Sample
 from delivery.intents import Intent, TrafficState
 from delivery.workloads import Health
@@ -28,23 +29,12 @@ class Pause:
 
 @dataclass(frozen=True)
 class Analysis:
-    """Hold until the gate passes; a failed gate rolls back. `max_seconds`: then inconclusive ends as the strategy says."""
+    """Hold until the gate passes; a failed gate rolls back. After `max_seconds` it ends as `on_inconclusive` says."""
 
     max_seconds: float = 600.0
 
 
 Step = SetWeight | Pause | Analysis
-
-
-@dataclass(frozen=True)
-class GatePolicy:
-    """What a team may set of the gate; see docs/gates.md. Rates are fractions of 1, times seconds."""
-
-    confidence: float = 0.99  # false alarm at most 1 - confidence over the whole rollout
-    error_tolerance: float = 0.01  # an increase of the error rate beyond this must be ruled out to pass
-    latency_tolerance: float = 0.10  # so must a candidate more than this slower
-    min_requests: int = 50  # of the candidate, before any pass
-    warmup: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -184,7 +174,7 @@ class AskTraffic:
 
 @dataclass(frozen=True)
 class WithdrawTraffic:
-    """Withdraw the service from the lane (`Traffic.remove_intent`): a first release failed, nothing stands behind it."""
+    """Withdraw the service from the lane (`Traffic.remove_intent`): a first release failed, nothing is behind it."""
 
     generation: int
 
