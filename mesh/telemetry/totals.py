@@ -69,14 +69,19 @@ class Totals:
         for start, group in _by_start(points).items():
             source = Source(node, start)
             comes_back = source not in self.sources and start <= self.lives.get(node, -1)
-            if comes_back and start < self.lives[node]:
-                continue  # a late word of a life that a newer one has followed
+            if comes_back and self._followed(source):
+                continue  # a late word of a life that is over
             series = self.sources.setdefault(source, {})
             self.heard[source] = now
             moved = [self._take(series, point, now, comes_back=comes_back) for point in group]
             if any(moved):
                 changed.add(source)
         return changed
+
+    def _followed(self, source: Source) -> bool:
+        """Whether a newer life of the same node is known."""
+        newer = any(one.node == source.node and one.start > source.start for one in self.sources)
+        return newer or source.start < self.lives[source.node]
 
     def _take(self, series: dict[SeriesKey, Series], point: Point, now: float, *, comes_back: bool) -> bool:
         identity = point.series.identity

@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import socket
+import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -12,6 +15,7 @@ from typing import Any
 
 import grpc
 import pytest
+import redis.asyncio
 
 from mesh.protos import from_dict
 from mesh.sidecar import gateway_bootstrap
@@ -155,8 +159,37 @@ async def test_a_failure_is_told_within_two_seconds(tmp_path: Path, ports: dict[
             assert time.monotonic() - before < 2
 
 
-async def test_redis_keeps_the_totals(redis_client: Any) -> None:
-    shelf = RedisShelf(redis_client, "test:telemetry")
+@pytest.fixture
+def redis_port(tmp_path: Path) -> Iterator[int]:
+    program = Path(sys.executable).with_name("redis-server")
+    port = bench.free_port()
+    argv = [str(program), "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(tmp_path)]
+    process = subprocess.Popen(argv, stdout=subprocess.DEVNULL)
+
+    def listens() -> bool:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 0.1):
+            return True
+        return False
+
+    try:
+        bench.wait_for(listens)
+        yield port
+    finally:
+        process.terminate()
+        process.wait()
+
+
+async def test_redis_keeps_the_totals(redis_port: int) -> None:
+    client = redis.asyncio.Redis(port=redis_port)
+    shelf = RedisShelf(client, "test:telemetry")
     await shelf.save({"a": "1", "b": "2"})
     await shelf.save({"a": "3"}, ["b"])
     assert await shelf.load() == {"a": "3"}
+    await client.aclose()
+
+
+async def test_a_redis_that_is_away_is_an_os_error() -> None:
+    client = redis.asyncio.Redis(port=bench.free_port())
+    with pytest.raises(OSError, match="telemetry store"):
+        await RedisShelf(client).load()
+    await client.aclose()
