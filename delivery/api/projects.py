@@ -45,8 +45,7 @@ class NewProject(BaseModel):
 @router.post("", status_code=201)
 def add(new: NewProject, world: Here) -> ProjectShape:
     """Register a repository. 409 when the name is taken."""
-    project = Project(domain="", **new.model_dump(exclude={"by"}))
-    return _show(world, register_project(world, project, new.by))
+    return _show(world, register_project(world, **new.model_dump(exclude={"by"}), actor=new.by))
 
 
 @router.get("")

@@ -1,7 +1,7 @@
 """Process a delivery: a push becomes a run, a deleted branch the end of its environment, the rest a stated reason.
 
 Order is by ancestry, not by arrival: a push that was overtaken by one we have seen is ignored, with the reason.
-Neighbours: receive_delivery, detect_pushes, start_run, delete_environment.
+Neighbours: receive_delivery, detect_pushes, start_run, operate_environment.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import structlog
 
 from delivery.deliveries import Delivery, DeliveryState, Head, Push
 from delivery.errors import Conflict, NotFound
-from delivery.flows.cancel_run import supersede
-from delivery.flows.delete_environment import delete_branch
+from delivery.flows.operate_run import supersede
+from delivery.flows.operate_environment import delete_branch
 from delivery.flows.leases import held
 from delivery.flows.pushes import push_of
 from delivery.flows.start_run import run_id, start_run

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 
-from delivery.deliveries import Delivery
+from delivery.deliveries import Delivery, DeliveryState
 from delivery.errors import Conflict
+from delivery.flows.updates import update
 from delivery.flows.world import World
 
 
@@ -21,5 +23,17 @@ def receive_delivery(world: World, project: str, host: str, key: str, event: str
         row = world.store.deliveries.add(fresh)
     except Conflict:
         row = world.store.deliveries.get(id)
+    world.wake("process_delivery", id)
+    return row
+
+
+def replay_delivery(world: World, id: str) -> Delivery:
+    """Have a delivery looked at again, e.g. after its host was away. Raises NotFound.
+
+    What has been acted on is not done twice: a commit is run again by `retry_run`.
+    """
+    row = update(
+        world.store.deliveries, id, lambda old: replace(old, state=DeliveryState.RECEIVED, outcome="", run="")
+    )
     world.wake("process_delivery", id)
     return row

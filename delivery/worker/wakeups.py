@@ -29,6 +29,7 @@ TASKS: Mapping[str, str] = MappingProxyType(
         "reap_environment": CONTROL,
         "send_status": CONTROL,
         "detect_pushes": CONTROL,
+        "remove_project": CONTROL,
         "execute_job": BUILD,
     }
 )

@@ -1,4 +1,4 @@
-"""Cancel a run: by a person, or because a newer push of the same ref came before it had deployed."""
+"""Operate a run: cancel it, supersede it by a newer push, or run the same commit again. Neighbours: API, process_delivery."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import replace
 from delivery.errors import Conflict
 from delivery.flows.operate_rollout import operate_rollout
 from delivery.flows.report_run import end_run
+from delivery.flows.start_run import run_id, start_run
 from delivery.flows.updates import update
 from delivery.flows.world import World
 from delivery.rollouts.model import TERMINAL
@@ -38,3 +39,14 @@ def supersede(world: World, newer: Run) -> None:
         if run.number < newer.number:
             message = f"superseded by run {newer.number} ({newer.revision[:12]})"
             end_run(world, run.id, RunState.SUPERSEDED, message, unless=_DEPLOYED)
+
+
+def retry_run(world: World, id: str, actor: str) -> Run:
+    """Return the new run. Raises NotFound, Conflict when the old one has not ended."""
+    old = world.store.runs.get(id)
+    if old.state not in RUN_ENDED:
+        raise Conflict(f"run {id} is {old.state.value}", field="state", value=old.state.value, remedy="cancel it first")
+    project = world.store.projects.get(old.project)
+    new = run_id(old.project, world.store.next_generation(f"run/{old.project}"))
+    world.tell(old.project, f"run/{id}", "run.retry", f"retried as run {new}", actor)
+    return start_run(world, project, new, old.ref, old.branch, old.revision, actor or old.author)

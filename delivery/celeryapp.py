@@ -1,0 +1,88 @@
+"""Celery's entry: `celery -A delivery.celeryapp worker -Q control -P threads` (or `-Q build`). Neighbours: bootstrap, worker.
+
+The application is made when it is first asked for, so importing this module does nothing. The worker that serves the
+control queue also runs the sweeper, from before its first connection: Redis may be away for as long as it likes.
+"""
+
+from __future__ import annotations
+
+import threading
+from functools import cache
+from typing import Any
+
+import structlog
+from celery import Celery, bootsteps
+
+from delivery.bootstrap import Colorlane, build, describe
+from delivery.flows.leases import adopt
+from delivery.settings import Settings
+from delivery.worker.logs import configure
+from delivery.worker.owners import is_dead
+from delivery.worker.sweeper import Pace, Sweeper
+from delivery.worker.tasks import register
+from delivery.worker.wakeups import CONTROL, producer
+
+log = structlog.get_logger(__name__)
+
+_lock = threading.Lock()
+
+
+@cache
+def _parts() -> Colorlane:
+    return build()
+
+
+def parts() -> Colorlane:
+    """Return this process's parts, made once."""
+    with _lock:
+        return _parts()
+
+
+class Sweeping(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has no types
+    """Adopts what a killed predecessor held, then sweeps if this worker serves the control queue."""
+
+    requires = {"celery.worker.components:Pool"}  # noqa: RUF012  Celery reads it from the class
+
+    def __init__(self, worker: Any, **options: Any) -> None:
+        super().__init__(worker, **options)
+        self._sweeper: Sweeper | None = None
+
+    def start(self, worker: Any) -> None:
+        """Begin; the worker connects to Redis after this."""
+        here = parts()
+        adopted = adopt(here, is_dead)
+        log.info("worker", queues=sorted(worker.app.amqp.queues.consume_from), adopted=adopted, **describe(here))
+        if CONTROL in worker.app.amqp.queues.consume_from:
+            self._sweeper = Sweeper(here, _pace(here.settings), here.wake, is_dead)
+            self._sweeper.start()
+
+    def stop(self, worker: Any) -> None:
+        """End the thread."""
+        if self._sweeper is not None:
+            self._sweeper.stop()
+
+
+def _pace(settings: Settings) -> Pace:
+    return Pace(
+        settings.sweep_interval,
+        settings.tick_interval,
+        settings.hot_interval,
+        settings.detect_interval,
+        settings.remote_detect_interval,
+    )
+
+
+@cache
+def _app() -> Celery:
+    configure()
+    app = producer(Settings().redis_url)
+    register(app, parts)
+    app.steps["worker"].add(Sweeping)
+    return app
+
+
+def __getattr__(name: str) -> Celery:
+    """Make `app` on first use; Celery looks it up by this name."""
+    if name == "app":
+        return _app()
+    raise AttributeError(name)

@@ -1,0 +1,56 @@
+"""Record changes of a rollout that a person would want to know: phase, weight, verdict, what it waits for."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import structlog
+
+from delivery.flows.world import World
+from delivery.rollouts.model import TERMINAL, Rollout
+
+log = structlog.get_logger(__name__)
+
+
+def record_changes(world: World, before: Rollout, after: Rollout) -> None:
+    """Append one event for each kind of change."""
+    for kind, text in _changes(before, after):
+        world.tell(after.project, f"rollout/{after.id}", f"rollout.{kind}", text, **_numbers(after))
+        log.info("rollout", rollout=after.id, change=kind, phase=after.phase.value, weight=after.weight, text=text)
+
+
+def _changes(before: Rollout, after: Rollout) -> list[tuple[str, str]]:
+    found = []
+    if after.phase is not before.phase:
+        found.append(("phase", f"{after.phase.value}: {after.message}"))
+    elif after.step != before.step:
+        found.append(("step", after.message))
+    if after.weight != before.weight:
+        found.append(("weight", f"{after.candidate} gets {after.weight} %"))
+    if _outcome(after) != _outcome(before):
+        found.append(("verdict", str(after.verdict.get("sentence", _outcome(after)))))
+    if _coarse(after.waiting_on) != _coarse(before.waiting_on) and after.waiting_on and after.phase not in TERMINAL:
+        found.append(("waiting", f"waits for {'; '.join(after.waiting_on)}"))
+    return found
+
+
+def _outcome(rollout: Rollout) -> Any:
+    return rollout.verdict.get("outcome", "")
+
+
+def _coarse(waits: tuple[str, ...]) -> tuple[str, ...]:
+    """Drop numbers and details: that seconds pass, or one proxy less is missing, is no news."""
+    return tuple(re.sub(r"\d+", "#", wait.partition(";")[0]) for wait in waits[:1])
+
+
+def _numbers(rollout: Rollout) -> dict[str, Any]:
+    return {
+        "phase": rollout.phase.value,
+        "step": rollout.step,
+        "weight": rollout.weight,
+        "generation": rollout.generation,
+        "service": rollout.service,
+        "candidate": rollout.candidate,
+        "environment": rollout.environment,
+    }
