@@ -15,8 +15,8 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from delivery.settings import Settings
 from tests.architecture.sources import ROOT
+from tests.docs.settings_page import known
 
 OVERLAYS = sorted(path.name for path in (ROOT / "kustomize/overlays").iterdir())
 KUBERNETES = "1.32"  # the oldest release whose schemas are checked; all kinds used here are older and stable
@@ -116,7 +116,8 @@ class TestOverlay:
 
     def test_containers_have_probes_and_limits(self, overlay: str) -> None:
         for name, container in containers(overlay):
-            assert {"startupProbe", "livenessProbe"} <= container.keys(), name
+            # The agent serves nothing that could be asked; its death is the container's.
+            assert {"startupProbe", "livenessProbe"} <= container.keys() or name == "node/agent", name
             assert ("readinessProbe" in container) == bool(container.get("ports")) or name == "node/mesh", name
             assert container["resources"]["requests"].keys() >= {"cpu", "memory"}, name
             assert container["resources"]["limits"].keys() >= {"memory"}, name
@@ -154,8 +155,7 @@ class TestOverlay:
     def test_variables_are_settings_that_colorlane_knows(self, overlay: str) -> None:
         given = {key for each in of_kind(overlay, "ConfigMap") for key in each["data"] if key.isupper()}
         given |= {variable["name"] for _, container in containers(overlay) for variable in container.get("env", [])}
-        known = {f"COLORLANE_{field.upper()}" for field in Settings.model_fields}
-        assert {name for name in given if name.startswith("COLORLANE_")} <= known
+        assert {name for name in given if name.startswith("COLORLANE_")} <= known().keys()
 
     def test_a_variable_is_defined_before_it_is_used_in_another(self, overlay: str) -> None:
         for name, container in containers(overlay):

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
+import typer.main
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
 
+from delivery.cli.app import app
 from delivery.settings import Settings as DeliverySettings
 from mesh.settings import Settings as MeshSettings
 
@@ -42,7 +45,21 @@ def render() -> str:
         rows = [row(name, field) for name, field in variables(settings).items()]
         table = "\n".join(["| variable | default | what and why |", "|---|---|---|", *rows])
         parts.append(f"## {title}\n\n{READERS[title]}\n\n{table}\n")
+    rows = [f"| `{name}` | `{option.opts[0]}` | {option.help} |" for name, option in client_variables().items()]
+    table = "\n".join(["| variable | option | what |", "|---|---|---|", *rows])
+    parts.append(f"## Command line\n\nRead by the commands that ask the API.\n\n{table}\n")
     return "\n".join(parts)
+
+
+def client_variables() -> dict[str, Any]:
+    """Return variable -> option of the command line, those that are settings of the stack left out."""
+    options: dict[str, Any] = {}
+    waiting: list[Any] = [typer.main.get_command(app)]
+    while waiting:
+        command = waiting.pop(0)
+        waiting += getattr(command, "commands", {}).values()
+        options |= {option.envvar: option for option in command.params if option.envvar}
+    return {name: option for name, option in options.items() if name == "COLORLANE_API_TOKEN" or name not in known()}
 
 
 def row(name: str, field: FieldInfo) -> str:
