@@ -19,7 +19,7 @@ blockquote { margin: 0; font: italic 1.1rem/1.5 Georgia, serif }
 .stars { color: var(--accent); letter-spacing: 3px; margin-top: 10px; font-size: 1.2rem }
 dl { display: grid; grid-template-columns: auto 1fr; gap: 6px 18px; margin: 0 }
 dt { color: var(--soft) } dd { margin: 0 }
-ul { list-style: none; margin: 0; padding: 0 } 
+ul { list-style: none; margin: 0; padding: 0 }
 li { display: flex; gap: 10px; align-items: baseline; padding: 5px 0 }
 li b { font-weight: 600 } code { margin-left: auto; color: var(--accent); font: .85rem ui-monospace, monospace }
 .dot { width: 9px; height: 9px; border-radius: 50%; background: var(--good); flex: none }
