@@ -174,11 +174,10 @@ def lanes(header: str, by_value: Mapping[str, Any], otherwise: Any) -> Any:
     return matcher
 
 
-@contextlib.contextmanager
-def envoy(
+def write_config(
     folder: Path, listeners: Sequence[Any], clusters: Sequence[Any], extra: Mapping[str, Any] | None = None
-) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
-    """Run an Envoy; yields (admin port, process)."""
+) -> tuple[int, Path]:
+    """Write a static configuration; returns its admin port and its path."""
     admin = free_port()
     config = {
         "node": {"id": "test", "cluster": "test"},
@@ -191,12 +190,21 @@ def envoy(
     }
     path = folder / f"envoy-{admin}.json"
     path.write_text(json.dumps(config))
-    with (folder / f"envoy-{admin}.log").open("wb") as log:
+    return admin, path
+
+
+@contextlib.contextmanager
+def envoy(
+    folder: Path, listeners: Sequence[Any], clusters: Sequence[Any], extra: Mapping[str, Any] | None = None
+) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
+    """Run an Envoy; yields (admin port, process)."""
+    admin, path = write_config(folder, listeners, clusters, extra)
+    with path.with_suffix(".log").open("wb") as log:
         process = subprocess.Popen(envoy_argv(path, log_level="warning"), stdout=log, stderr=log)
         try:
             wait_for(lambda: process.poll() is not None or ready(admin))
             if process.poll() is not None:
-                raise AssertionError((folder / f"envoy-{admin}.log").read_text())
+                raise AssertionError(path.with_suffix(".log").read_text())
             yield admin, process
         finally:
             process.terminate()
