@@ -123,17 +123,13 @@ def test_unknown_environment(running: Running) -> None:
 
 def test_double_approval_and_approval_of_a_superseded_commit(running: Running, echo: Repository) -> None:
     first = echo.push("main", **{"echo/text.txt": "two\n"})
-    old = running.doors.rollout_when(
-        "echo", first, "echo", lambda row: any("approv" in w for w in row["waiting_on"]), "ask"
-    )
+    old = running.doors.rollout_when("echo", first, "echo", lambda row: row["awaits_approval"], "ask")
     second = echo.push("main", **{"echo/text.txt": "three\n"})
     running.doors.rollout_when("echo", first, "echo", lambda row: row["phase"] == "superseded", "supersede")
     late = approve(running, old)
     assert late.status_code == 409
     assert "supersede" in late.json()["detail"]
-    row = running.doors.rollout_when(
-        "echo", second, "echo", lambda row: any("approv" in w for w in row["waiting_on"]), "ask"
-    )
+    row = running.doors.rollout_when("echo", second, "echo", lambda row: row["awaits_approval"], "ask")
     assert approve(running, {**row, "revision": first}).status_code == 409
     assert approve(running, row).status_code == 200
     assert approve(running, row).status_code == 409

@@ -66,7 +66,7 @@ def waiting_for_approval(stage: Stage, revision: str) -> Row:
         PROJECT,
         revision,
         SERVICE,
-        lambda row: any("approv" in reason for reason in row["waiting_on"]),
+        lambda row: row["awaits_approval"],
         "the gate to pass",
     )
 
