@@ -1,7 +1,8 @@
-"""Celery's entry: `celery -A delivery.celeryapp worker -Q control -P threads` (or `-Q build`). Neighbours: bootstrap, worker.
+"""Celery's entry: `celery -A delivery.celeryapp worker -Q control -P threads` (or `-Q build`).
 
 The application is made when it is first asked for, so importing this module does nothing. The worker that serves the
 control queue also runs the sweeper, from before its first connection: Redis may be away for as long as it likes.
+Neighbours: bootstrap, worker.
 """
 
 from __future__ import annotations

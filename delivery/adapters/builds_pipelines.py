@@ -70,7 +70,9 @@ class PipelineBuilds:
         base_spec = _spec_or_none(git, base) if base else None
         tree = git.tree(revision)
         found = plan_services(spec, tree, git.tree(base) if base else None, base_spec=base_spec, since=since)
-        return tuple(PlannedService(each.service, each.key, each.reason, each.changed) for each in found.services.values())
+        return tuple(
+            PlannedService(each.service, each.key, each.reason, each.changed) for each in found.services.values()
+        )
 
     def _with_manifests(
         self,
@@ -113,7 +115,7 @@ class PipelineBuilds:
 
     def has(self, artifact: str) -> bool:
         """Tell whether the artifact's files are there."""
-        return self._artifacts.has(artifact)
+        return bool(artifact) and self._artifacts.has(artifact)
 
     def render(
         self, repository: Path, revision: str, project: str, artifacts: Mapping[str, str]

@@ -1,4 +1,4 @@
-"""Advance a rollout: one tick is read facts, decide, perform, save; a tick that moved it is followed by another at once.
+"""Advance a rollout: a tick reads facts, decides, performs, saves; one that moved it is followed by another at once.
 
 Effects come before the save: a crash in between repeats them, and each is harmless to repeat. Neighbours: read_facts,
 perform_effects, record_changes, delivery.rollouts (the pure part).
@@ -20,7 +20,7 @@ from delivery.flows.start_rollouts import queue_of
 from delivery.flows.withdraw_services import new_generation
 from delivery.flows.world import World
 from delivery.rollouts.decide import decide
-from delivery.rollouts.invariants import check
+from delivery.rollouts.invariants import assert_sound
 from delivery.rollouts.model import TERMINAL, Phase, Rollout
 
 log = structlog.get_logger(__name__)
@@ -54,7 +54,7 @@ def _tick(world: World, rollout: Rollout) -> bool:
         rollout = _begin(world, rollout, environment)
     facts = read_facts(world, rollout, newer=queue[-1].candidate if len(queue) > 1 else "")
     decision = decide(rollout, facts, world.clock.now())
-    check(rollout, decision, facts)
+    assert_sound(rollout, facts, decision)
     after = perform_effects(world, decision)
     if after == rollout:
         return False
@@ -79,9 +79,7 @@ def _environment(world: World, rollout: Rollout) -> Environment | None:
 def _end_with_environment(world: World, rollout: Rollout) -> bool:
     """The environment goes, and with it everything that runs there: nothing is left to decide."""
     now = world.clock.now()
-    ended = replace(
-        rollout, phase=Phase.SUPERSEDED, message="its environment was deleted", waiting_on=(), ended_at=now
-    )
+    ended = replace(rollout, phase=Phase.SUPERSEDED, message="its environment was deleted", waiting_on=(), ended_at=now)
     record_changes(world, rollout, world.store.rollouts.save(ended))
     world.wake("advance_run", rollout.run)
     return False

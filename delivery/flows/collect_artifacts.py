@@ -5,10 +5,10 @@ An artifact that is collected too early costs a build, never a wrong deployment:
 
 from __future__ import annotations
 
+from delivery.errors import NotFound
 from delivery.flows.make_releases import release_id
 from delivery.flows.start_rollouts import ACTIVE
 from delivery.flows.world import World
-from delivery.errors import NotFound
 from pipelines.runs import RUN_ENDED, JobState, RunState
 
 KEPT = 20  # newest releases of production and previews a project keeps for going back fast

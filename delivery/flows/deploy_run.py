@@ -72,9 +72,7 @@ def _overtaken(world: World, project: Project, run: Run, environment: Environmen
     return ""
 
 
-def _deploy(
-    world: World, run: Run, environment: Environment, target: Target, releases: Mapping[str, Release]
-) -> bool:
+def _deploy(world: World, run: Run, environment: Environment, target: Target, releases: Mapping[str, Release]) -> bool:
     if environment.state is not EnvironmentState.ACTIVE:
         raise Transient(f"{environment.name} is being deleted")
     if not target.is_production:

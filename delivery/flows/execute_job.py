@@ -51,7 +51,9 @@ def _claim(world: World, job: Job) -> Job | None:
     if not _is_due(job, now):
         return None
     if job.attempt >= world.limits.job_attempts:
-        _finish(world, job, BuildOutcome(JobState.FAILED, message=f"given up after {job.attempt} attempts: {_last(job)}"))
+        _finish(
+            world, job, BuildOutcome(JobState.FAILED, message=f"given up after {job.attempt} attempts: {_last(job)}")
+        )
         return None
     taken = replace(
         job,
@@ -126,7 +128,9 @@ def _finish(world: World, job: Job, outcome: BuildOutcome) -> None:
     if _save(world, ended) is None:
         return
     seconds = now - (job.started_at or now)
-    text = f"{job.service} {outcome.state.value} in {seconds:.1f} s" + (f": {outcome.message}" if outcome.message else "")
+    text = f"{job.service} {outcome.state.value} in {seconds:.1f} s" + (
+        f": {outcome.message}" if outcome.message else ""
+    )
     world.tell(job.project, f"run/{job.run}", f"job.{outcome.state.value}", text, job=job.id, artifact=outcome.artifact)
     log.info("job ended", job=job.id, state=outcome.state.value, seconds=round(seconds, 3))
     world.wake("advance_run", job.run)

@@ -38,9 +38,7 @@ def delete_branch(world: World, project: str, branch: str, by: str) -> None:
 
 def mark_for_deletion(world: World, environment: Environment, actor: str, reason: str) -> Environment:
     """Set it DELETING, record why, and wake what ends and removes it."""
-    marked = update(
-        world.store.environments, environment.id, lambda row: replace(row, state=EnvironmentState.DELETING)
-    )
+    marked = update(world.store.environments, environment.id, lambda row: replace(row, state=EnvironmentState.DELETING))
     if environment.state is EnvironmentState.ACTIVE:
         subject = f"environment/{environment.id}"
         world.tell(environment.project, subject, "environment.deleting", f"{environment.name}: {reason}", actor)

@@ -1,6 +1,7 @@
-"""Operate a rollout: what people and programs may ask of it, each kept with who and when. Neighbours: API, orders (pure).
+"""Operate a rollout: what people and programs may ask of it, each kept with who and when.
 
 The order is put into the row and acted on by the next tick, so it survives whatever happens to this process.
+Neighbours: API, rollouts.orders (pure).
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from delivery.flows.updates import update
 from delivery.flows.world import World
 from delivery.rollouts.model import Approval, Command, Rollout
 from delivery.rollouts.orders import retried, with_approval, with_command
+
+UNBEGUN = 0  # the block of generations and the stable version are settled when the rollout's turn comes
 
 
 def operate_rollout(world: World, id: str, verb: str, actor: str, *, reason: str = "") -> Rollout:
@@ -73,9 +76,11 @@ def _retry(world: World, id: str, actor: str, reason: str) -> Rollout:
     if environment is None or environment.state is not EnvironmentState.ACTIVE:
         raise Conflict(f"{old.environment} is gone", field="environment", value=old.environment, remedy="push again")
     if queue := queue_of(world, old.environment, old.service):
-        raise Conflict(f"{queue[-1].id} is under way", field="rollout", value=id, remedy="wait for it to end, or abort it")
+        raise Conflict(
+            f"{queue[-1].id} is under way", field="rollout", value=id, remedy="wait for it to end, or abort it"
+        )
     new = f"{old.id.partition('~')[0]}~{world.store.next_generation(f'retry/{old.id}')}"
-    fresh = replace(retried(old, new, world.clock.now()), generation=0)
+    fresh = retried(old, new, UNBEGUN, world.clock.now())
     release = release_id(old.project, old.service, old.candidate)
     update(world.store.releases, release, lambda row: replace(row, quarantined=""))
     added = world.store.rollouts.add(fresh)

@@ -1,7 +1,8 @@
-"""Operate a run: cancel it, supersede it by a newer push, or run the same commit again. Neighbours: API, process_delivery."""
+"""Operate a run: cancel it, supersede it, or run its commit again. Neighbours: API, process_delivery."""
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 
 from delivery.errors import Conflict
@@ -28,7 +29,8 @@ def cancel_run(world: World, id: str, actor: str) -> Run:
         return end_run(world, id, RunState.CANCELED, f"canceled by {actor or 'somebody'}")
     for rollout in run.rollouts:
         if world.store.rollouts.get(rollout).phase not in TERMINAL:
-            operate_rollout(world, rollout, "abort", actor, reason="the run was canceled")
+            with suppress(Conflict):  # it is rolling back, or promoted, already
+                operate_rollout(world, rollout, "abort", actor, reason="the run was canceled")
     return world.store.runs.get(id)
 
 

@@ -92,9 +92,7 @@ def expose(
         elif not environment.color:
             raise Rejected(f"the entry service {entry} is not deployed", field="entry", value=entry)
     if environment.color:
-        world.traffic.put_environment(
-            project.name, environment.color, environment.base, environment.fallback.value
-        )
+        world.traffic.put_environment(project.name, environment.color, environment.base, environment.fallback.value)
 
 
 def _has_production(world: World, project: Project) -> bool:

@@ -12,9 +12,9 @@ import structlog
 
 from delivery.deliveries import Delivery, DeliveryState, Head, Push
 from delivery.errors import Conflict, NotFound
-from delivery.flows.operate_run import supersede
-from delivery.flows.operate_environment import delete_branch
 from delivery.flows.leases import held
+from delivery.flows.operate_environment import delete_branch
+from delivery.flows.operate_run import supersede
 from delivery.flows.pushes import push_of
 from delivery.flows.start_run import run_id, start_run
 from delivery.flows.updates import update

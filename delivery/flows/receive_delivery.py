@@ -32,8 +32,6 @@ def replay_delivery(world: World, id: str) -> Delivery:
 
     What has been acted on is not done twice: a commit is run again by `retry_run`.
     """
-    row = update(
-        world.store.deliveries, id, lambda old: replace(old, state=DeliveryState.RECEIVED, outcome="", run="")
-    )
+    row = update(world.store.deliveries, id, lambda old: replace(old, state=DeliveryState.RECEIVED, outcome="", run=""))
     world.wake("process_delivery", id)
     return row

@@ -73,4 +73,6 @@ def _check(world: World, project: Project) -> None:
     if project.forge != "embedded":
         for field in ("clone_url", "forge_url", "forge_project"):
             if not getattr(project, field):
-                raise Rejected(f"{field} is missing", field=field, remedy=f"a {project.forge} project needs its {field}")
+                raise Rejected(
+                    f"{field} is missing", field=field, remedy=f"a {project.forge} project needs its {field}"
+                )

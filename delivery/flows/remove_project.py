@@ -1,4 +1,4 @@
-"""Remove a project: its environments end first, as they always do; when the last is gone, so are route, refs and row."""
+"""Remove a project: its environments end first, as always; when the last is gone, so are route, refs and row."""
 
 from __future__ import annotations
 

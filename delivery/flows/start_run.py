@@ -1,4 +1,4 @@
-"""Start a run: its row, its status on the commit, and a nudge. Neighbours: process_delivery, operate_run, advance_run."""
+"""Start a run: its row, its status on the commit, a nudge. Neighbours: process_delivery, operate_run, advance_run."""
 
 from __future__ import annotations
 

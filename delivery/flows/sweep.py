@@ -19,7 +19,7 @@ Due = tuple[str, str]  # task and id
 
 
 def due_rollouts(world: World) -> list[tuple[str, bool]]:
-    """Return (id, hot) of the rollouts to tick; hot ones wait for readiness or proxies, which change in milliseconds."""
+    """Return (id, hot) of rollouts to tick; hot ones wait for readiness or proxies, which change in milliseconds."""
     return [(rollout.id, _is_hot(rollout)) for rollout in world.store.rollouts.find(phase=ACTIVE)]
 
 

@@ -13,7 +13,7 @@ TRIES = 20  # others change a row a few times a second at most
 
 
 def update(rows: Repository[T], id: str, change: Callable[[T], T]) -> T:
-    """Apply `change` to the newest row until it could be saved; an equal row is not saved. Raises NotFound, Conflict."""
+    """Apply `change` to the newest row until it is saved; an equal row is not saved. Raises NotFound, Conflict."""
     for _ in range(TRIES):
         row = rows.get(id)
         changed = change(row)

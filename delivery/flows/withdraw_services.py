@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 
 from delivery.environments import Environment
@@ -33,7 +34,8 @@ def withdraw_services(world: World, environment: Environment, keep: frozenset[st
 
 def _withdraw(world: World, environment: Environment, service: str, version: str) -> None:
     for rollout in queue_of(world, environment.id, service):
-        operate_rollout(world, rollout.id, "abort", "colorlane", reason="the branch no longer changes the service")
+        with suppress(Conflict):  # it is on its way out, or in, already
+            operate_rollout(world, rollout.id, "abort", "colorlane", reason="the branch no longer changes it")
     generation = new_generation(world, environment.project, service, environment.color)
     world.traffic.remove_intent(environment.project, service, environment.color, generation)
     key = WorkloadKey(environment.project, service, environment.color, version)

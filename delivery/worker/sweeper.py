@@ -1,4 +1,4 @@
-"""Sweeper: a thread of the control worker that nudges every due row, so that a lost message costs half a second at most.
+"""Sweeper: a thread of the control worker that nudges every due row: a lost message costs half a second at most.
 
 Of many control workers one sweeps, by lease. Rollouts are ticked here and nowhere else: often while they wait for
 readiness or proxies, less often while they watch metrics. A row is not nudged again while its last nudge is young.

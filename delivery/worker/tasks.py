@@ -1,4 +1,4 @@
-"""Tasks: binds each task name to a flow. A body calls the flow and turns errors into log lines; it never retries by itself.
+"""Tasks: binds each task name to a flow. A body calls it and turns errors into log lines; it never retries by itself.
 
 Neighbours: wakeups (names and queues), flows, sweeper (which is the retry).
 """

@@ -30,7 +30,9 @@ class FakeBuilds:
         production = branch == default_branch
         base = {} if production else self.base(revision, default_branch)
         services = tuple(
-            PlannedService(name, f"key-{name}-{text}", "changed" if base.get(name) != text else "same", base.get(name) != text)
+            PlannedService(
+                name, f"key-{name}-{text}", "changed" if base.get(name) != text else "same", base.get(name) != text
+            )
             for name, text in sorted(files.items())
         )
         target = Target("production", self.strategy) if production else Target("preview", Strategy(), auto_stop=3600.0)
