@@ -10,36 +10,34 @@ import asyncio
 import gc
 import signal
 import socket
-from typing import Any
+import time
 
 import structlog
 import uvicorn
 
 from mesh.api.app import create_app
 from mesh.errors import Rejected
+from mesh.model.nouns import written
 from mesh.model.world import World
 from mesh.serving.hub import Hub
 from mesh.serving.streams import DiscoveryService, xds_server
 from mesh.settings import Settings
 from mesh.sources.store_redis import Change, RedisStore
+from mesh.telemetry.points import Identity
+from mesh.telemetry.receiver import Telemetry
+from mesh.telemetry.shelf import RedisShelf
 
 GRACE_SECONDS = 0.2
+SWEEP_SECONDS = 5.0
 
 log = structlog.get_logger("mesh")
-
-
-class NoTelemetry:
-    """Stands in where telemetry is not collected."""
-
-    def read(self, namespace: str, service: str, color: str) -> dict[str, Any]:
-        """Nothing was counted."""
-        return {"versions": {}}
 
 
 async def serve(settings: Settings) -> None:
     """Run the control plane until it is told to stop (SIGINT, SIGTERM)."""
     api_socket = _listen(settings.mesh_host, settings.mesh_port)
     store = RedisStore(settings.redis_url)
+    telemetry = Telemetry(RedisShelf(store.client), clock=time.time)
     hub = Hub(World())
     loaded = asyncio.Event()
 
@@ -53,20 +51,32 @@ async def serve(settings: Settings) -> None:
     async with asyncio.TaskGroup() as tasks:
         background = [tasks.create_task(store.follow(apply, reload))]
         await loaded.wait()
+        await telemetry.load()
         hub.translate_now()
-        grpc_server = xds_server([DiscoveryService(hub).handler()], f"{settings.xds_host}:{settings.xds_port}")
-        background += [tasks.create_task(hub.push_changes()), tasks.create_task(hub.keep_time())]
+        handlers = [DiscoveryService(hub).handler(), telemetry.handler()]
+        grpc_server = xds_server(handlers, f"{settings.xds_host}:{settings.xds_port}")
+        background += [
+            tasks.create_task(work) for work in (hub.push_changes(), hub.keep_time(), _sweep(telemetry, hub))
+        ]
         gc.collect()
         gc.freeze()  # the messages' classes live for ever; looking through them at each collection costs half of a push
         await grpc_server.start()
         log.info("serving", xds=settings.xds_port, http=settings.mesh_port, revision=hub.revision)
-        app = create_app(hub, store, NoTelemetry())
+        app = create_app(hub, store, telemetry)
         config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=1)
         await _until_stopped(uvicorn.Server(config), api_socket)
         for task in background:
             task.cancel()
         await grpc_server.stop(GRACE_SECONDS)
         await store.close()
+
+
+async def _sweep(telemetry: Telemetry, hub: Hub) -> None:
+    """Run for ever: let telemetry forget versions that have neither replicas nor an intent."""
+    while True:
+        await asyncio.sleep(SWEEP_SECONDS)
+        known = hub.world.versions()
+        await telemetry.sweep({Identity(space, name, written(color), version) for space, name, color, version in known})
 
 
 async def _until_stopped(server: uvicorn.Server, listener: socket.socket) -> None:

@@ -32,7 +32,7 @@ class Store(Protocol):
 class Telemetry(Protocol):
     """Cumulative counts; see mesh.telemetry."""
 
-    def read(self, namespace: str, service: str, color: str) -> dict[str, Any]:
+    def read(self, namespace: str, service: str, color: str) -> dict[str, object]:
         """Return counts by version; `color` is "" for the baseline."""
         ...
 
@@ -170,7 +170,7 @@ def _reading(hub: Hub, telemetry: Telemetry) -> APIRouter:
         return views.status_view(hub.world, hub.revision, hub.proxies())
 
     @router.get("/telemetry/{namespace}/{service}/{color}")
-    async def read_telemetry(namespace: LabelPath, service: LabelPath, color: ColorPath) -> dict[str, Any]:
+    async def read_telemetry(namespace: LabelPath, service: LabelPath, color: ColorPath) -> dict[str, object]:
         """Return cumulative counts and latencies by version."""
         return telemetry.read(namespace, service, read_color(color))
 

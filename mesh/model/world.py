@@ -66,6 +66,16 @@ class World:
         """Names of the services that have ports, sorted."""
         return sorted(service for owner, service in self.ports if owner == namespace)
 
+    def versions(self) -> set[tuple[str, str, str, str]]:
+        """Every (namespace, service, colour, version) with a replica or in an intent; the baseline's colour is ""."""
+        asked = {
+            (key.namespace, key.service, key.color, version)
+            for key, intent in self.intents.items()
+            for version in intent.versions
+            if not intent.withdrawn
+        }
+        return asked | {(each.namespace, each.service, each.color, each.version) for each in self.endpoints.values()}
+
     def colors(self, namespace: str) -> list[str]:
         """Known colours without the baseline, sorted."""
         return sorted(color for owner, color in self.environments if owner == namespace and color != BASELINE)

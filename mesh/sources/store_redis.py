@@ -26,6 +26,7 @@ PREFIX: Final = "colorlane:mesh:"
 CHANNEL: Final = PREFIX + "changes"
 NAMESPACES, ENVIRONMENTS, INTENTS, NODES, PORTS = "namespaces", "environments", "intents", "endpoints", "ports"
 OPERATION_SECONDS = 2.0
+HEALTH_CHECK_SECONDS = 5
 
 # KEYS: hash. ARGV: channel, field, value ("" deletes), change, generation ("" for none).
 # A withdrawn intent of a generation is newer than the live one of the same generation.
@@ -78,14 +79,18 @@ class RedisStore:
     """Durable writes, which need `follow` running; each raises `Transient` while Redis is away."""
 
     def __init__(self, url: str) -> None:
-        self._redis = redis.Redis.from_url(
-            url, decode_responses=True, socket_timeout=OPERATION_SECONDS, socket_connect_timeout=OPERATION_SECONDS
+        self.client = redis.Redis.from_url(
+            url,
+            decode_responses=True,
+            socket_timeout=OPERATION_SECONDS,
+            socket_connect_timeout=OPERATION_SECONDS,
+            health_check_interval=HEALTH_CHECK_SECONDS,  # finds a connection that died in silence
         )
         self._echoes: dict[str, asyncio.Future[None]] = {}
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._redis.aclose()
+        await self.client.aclose()
 
     async def load(self) -> World:
         """Read the whole world."""
@@ -130,7 +135,7 @@ class RedisStore:
         """Run for ever: hand over changes that any replica writes. Calls `reload` after each (re)connection."""
         while True:
             try:
-                async with self._redis.pubsub() as channel:
+                async with self.client.pubsub() as channel:
                     await channel.subscribe(CHANNEL)
                     await reload()
                     for waiting in self._echoes.values():  # what was written before is loaded
@@ -143,9 +148,7 @@ class RedisStore:
     async def _listen(self, channel: Any, apply: Callable[[Change], None]) -> None:
         while True:
             message = await channel.get_message(ignore_subscribe_messages=True, timeout=5.0)
-            if message is None:
-                await channel.ping()  # finds a connection that died in silence
-            elif message["type"] == "message":
+            if message is not None and message["type"] == "message":
                 identity, kind, field, text = json.loads(message["data"])
                 apply(Change(kind, field, text))
                 if identity in self._echoes:
@@ -158,7 +161,7 @@ class RedisStore:
         applied = self._echoes[identity] = asyncio.get_running_loop().create_future()
         try:
             outcome, held = await self._guard(
-                self._redis.eval(_WRITE, 1, PREFIX + kind, CHANNEL, field, text, change, guard)
+                self.client.eval(_WRITE, 1, PREFIX + kind, CHANNEL, field, text, change, guard)
             )
             if outcome == _OLDER:
                 raise _older(field, generation, records.read_intent(field, held).generation)
@@ -169,10 +172,10 @@ class RedisStore:
 
     async def _forget_intents(self, keys: list[LaneKey]) -> None:
         if keys:
-            await self._redis.hdel(PREFIX + INTENTS, *(records.lane_field(key) for key in keys))
+            await self.client.hdel(PREFIX + INTENTS, *(records.lane_field(key) for key in keys))
 
     async def _replace(self, kind: str, content: dict[str, str]) -> None:
-        async with self._redis.pipeline(transaction=True) as pipeline:
+        async with self.client.pipeline(transaction=True) as pipeline:
             pipeline.delete(PREFIX + kind)
             if content:
                 pipeline.hset(PREFIX + kind, items=[part for item in content.items() for part in item])
@@ -190,7 +193,7 @@ class RedisStore:
         return world.with_ports(remembered)
 
     async def _read(self, kind: str) -> dict[str, str]:
-        found = await self._redis.hgetall(PREFIX + kind)
+        found = await self.client.hgetall(PREFIX + kind)
         return {str(field): str(text) for field, text in found.items()}
 
     @staticmethod
