@@ -7,6 +7,7 @@ Imports stand inside the commands: `colorlane run list` must not wait for the pa
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from pathlib import Path
@@ -127,9 +128,19 @@ def api_process() -> None:
 
 def agent_process() -> None:
     """Run the agent process. Internal: `up` starts it."""
-    from delivery.adapters.platform_local.agent import main
+    from delivery.adapters.platform_local.agent import AgentConfig, run_agent
+    from delivery.errors import Rejected
+    from delivery.settings import Settings
+    from delivery.worker.logs import configure
 
-    main()
+    configure()
+    settings = Settings()
+    config = AgentConfig(settings.state_dir.resolve(), settings.mesh, settings.xds_port, dict(os.environ))
+    try:
+        run_agent(config)
+    except Rejected as error:
+        errors.print(f"[red]✘[/] {plain(error.message)}\n  [dim]→[/] {plain(error.remedy)}")
+        raise typer.Exit(USAGE) from error
 
 
 def register(app: typer.Typer) -> None:

@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from delivery.adapters.platform_local.agent import AgentConfig, run_agent
@@ -48,4 +49,5 @@ class AgentProcess:
 
 
 if __name__ == "__main__":
-    run_agent(AgentConfig(Path(sys.argv[1]), sys.argv[2], 1, dict(os.environ), bootstrap=static_bootstrap))
+    config = AgentConfig(Path(sys.argv[1]), sys.argv[2], xds_port=1, environ=dict(os.environ))
+    run_agent(replace(config, bootstrap=static_bootstrap, withdraw_deadline=3.0))

@@ -1,6 +1,6 @@
 """The part of the mesh's HTTP API that the platform uses, in a thread, with what was told kept for questions.
 
-An endpoint is withdrawn as soon as it was told not to be ready. `still_routed` holds ids that are not withdrawn all the same.
+An endpoint is withdrawn as soon as it was told not to be ready; `still_routed` holds ids that are not, all the same.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ class FakeMesh:
         self.nodes: dict[str, list[dict[str, Any]]] = {}
         self.history: list[list[dict[str, Any]]] = []
         self.still_routed: set[str] = set()
+        self.away = False  # connections are closed without an answer
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self.url = f"http://127.0.0.1:{self._server.server_port}"
 
@@ -46,6 +47,9 @@ class FakeMesh:
             protocol_version = "HTTP/1.1"
 
             def do_PUT(self) -> None:
+                if mesh.away:
+                    self.close_connection = True
+                    return
                 body = json.loads(self.rfile.read(int(self.headers["content-length"])))
                 node = unquote(self.path.split("/")[3])
                 mesh.nodes[node] = body["endpoints"]
@@ -53,6 +57,9 @@ class FakeMesh:
                 self._answer({})
 
             def do_GET(self) -> None:
+                if mesh.away:
+                    self.close_connection = True
+                    return
                 name = unquote(self.path.removeprefix("/v1/endpoints/"))
                 known = mesh.endpoints().get(name)
                 state = known["state"] if known else ""

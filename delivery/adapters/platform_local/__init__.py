@@ -10,3 +10,7 @@ how it is; `agent` (a process of its own) makes it so. The manifests are those t
     records, probing, sidecar, replica,
     workload, registration, statuses -> agent
 """
+
+from delivery.adapters.platform_local.adapter import LocalPlatform
+
+__all__ = ["LocalPlatform"]

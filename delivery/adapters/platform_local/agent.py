@@ -46,7 +46,8 @@ log = structlog.get_logger(__name__)
 class AgentConfig:
     """What an agent needs. `environ`: the agent's own, of which applications inherit a few harmless variables.
 
-    `node` names this machine to the mesh; `bootstrap` replaces the sidecars' configuration (tests without a mesh).
+    `node` names this machine to the mesh; `withdraw_deadline` (seconds) bounds the wait for a mesh that does not
+    withdraw an endpoint; `bootstrap` replaces the sidecars' configuration (tests without a mesh).
     """
 
     state_dir: Path
@@ -54,6 +55,7 @@ class AgentConfig:
     xds_port: int
     environ: Mapping[str, str]
     node: str = "local"
+    withdraw_deadline: float = 10.0
     bootstrap: Bootstrap | None = None
 
 
@@ -223,7 +225,8 @@ class Agent:
         environ = dict(self._config.environ)
         application_path(environ.get("PATH", ""))  # looks for Node now, not when the first preview waits
         bootstrap = self._config.bootstrap or mesh_bootstrap(self._config.xds_port)
-        return Surroundings(self._folders, client, self._registrar, PortPool(), bootstrap, environ)
+        deadline = self._config.withdraw_deadline
+        return Surroundings(self._folders, client, self._registrar, PortPool(), bootstrap, environ, deadline)
 
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:

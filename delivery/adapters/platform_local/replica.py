@@ -34,7 +34,6 @@ from delivery.processes.process import Process, adopt
 APP_BACKOFF = Backoff(first=0.2, factor=2, ceiling=15, forgiven_after=10)
 SIDECAR_BACKOFF = Backoff(first=0.02, factor=2, ceiling=5, forgiven_after=10)
 SIDECAR_GRACE = 2.0  # seconds; Envoy ends at once on SIGTERM
-WITHDRAW_DEADLINE = 10.0
 QUICK_IDLE, QUICK_GRACE = 2.0, 5.0  # when the whole stack stops
 
 log = structlog.get_logger(__name__)
@@ -42,7 +41,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What replicas share. `search_path` and `base_env` come from the agent's own environment."""
+    """What replicas share. `base_env` is the agent's own environment, `withdraw_deadline` in seconds."""
 
     folders: Folders
     client: httpx.AsyncClient
@@ -50,6 +49,7 @@ class Surroundings:
     pool: PortPool
     bootstrap: sidecar.Bootstrap
     base_env: dict[str, str]
+    withdraw_deadline: float
 
 
 class Replica:
@@ -113,7 +113,8 @@ class Replica:
     async def _drain(self) -> None:
         grace = self.record.plan.grace
         self._set_state("draining")
-        withdrawn = await self._around.registrar.until_withdrawn(self.record.endpoint, WITHDRAW_DEADLINE)
+        deadline = self._around.withdraw_deadline
+        withdrawn = await self._around.registrar.until_withdrawn(self.record.endpoint, deadline)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(sidecar.until_idle(self.record), grace)
         await launching.run_pre_stop(self.record, self._around.folders, self._around.base_env)

@@ -104,7 +104,9 @@ def test_replicas_follow_the_wanted_number(rig):
 
 
 def test_node_applications_run_too(rig):
-    code = "require('http').createServer((q, s) => s.end('{\"node\": \"' + process.version + '\"}')).listen(process.env.PORT, '127.0.0.1')"
+    code = """require('http').createServer((request, response) => {
+        response.end('{"node": "' + process.version + '"}')
+    }).listen(process.env.PORT, '127.0.0.1')"""
     spec = workload(rig.state_dir, code=code, command=["node", "app.py"])
     rig.platform.apply(spec)
     rig.until_health(spec.key, Health.READY)

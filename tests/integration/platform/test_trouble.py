@@ -155,10 +155,13 @@ def test_a_port_taken_by_another_program_gives_a_replica_new_ports(rig):
 
 
 def test_a_mesh_that_is_away_is_waited_for(rig):
-    rig.mesh.__exit__()
+    rig.mesh.away = True
     spec = workload(rig.state_dir)
     rig.platform.apply(spec)
     rig.until_health(spec.key, Health.READY)
-    assert rig.mesh.history == []
+    assert rig.mesh.endpoints() == {}
+    rig.mesh.away = False
+    rig.until(lambda: rig.mesh.endpoints(), "registration")
+    rig.mesh.away = True
     rig.platform.remove(spec.key, generation=2)
-    rig.until_health(spec.key, Health.ABSENT, seconds=30)
+    rig.until_health(spec.key, Health.ABSENT)

@@ -1,0 +1,122 @@
+"""The processes of the embedded stack: pure. Neighbours: supervisor (runs them), readiness (asks them).
+
+Stages start one after the other and stop in reverse; the processes of a stage start side by side.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mesh.sidecar import envoy_argv
+
+
+@dataclass(frozen=True)
+class Readiness:
+    """How a process shows that it is ready, within `deadline` seconds of its start.
+
+    `kind`: "redis" (answers PING on `port`), "http" (GET `path` on `port` answers 200), "envoy" (admin on `port`;
+    listens on `listens`), "pid" (the file `path` names the process), "log" (its output holds `text`).
+    """
+
+    kind: str
+    port: int = 0
+    path: str = ""
+    text: str = ""
+    listens: int = 0
+    deadline: float = 60.0
+
+
+@dataclass(frozen=True)
+class Description:
+    """One process. `grace`: seconds between SIGTERM and SIGKILL; `end_signal`: what it gets when `up` itself dies."""
+
+    name: str
+    argv: tuple[str, ...]
+    readiness: Readiness
+    stage: int
+    grace: float = 5.0
+    env: Mapping[str, str] = field(default_factory=dict)
+    end_signal: int = signal.SIGTERM
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where the stack's parts are. `redis_program` "" means that Redis is somebody else's."""
+
+    state_dir: Path
+    api_host: str
+    api_port: int
+    gateway_port: int
+    gateway_admin: int
+    mesh_port: int
+    redis_port: int
+    redis_program: str
+    control_threads: int = 8
+    build_threads: int = 2
+
+    @property
+    def gateway_bootstrap(self) -> Path:
+        """File with the gateway's bootstrap."""
+        return self.state_dir / "processes" / "gateway" / "bootstrap.json"
+
+
+def describe(layout: Layout) -> tuple[Description, ...]:
+    """Return the processes in the order in which they start."""
+    redis = (_redis(layout),) if layout.redis_program else ()
+    workers = (_worker("control", layout.control_threads), _worker("build", layout.build_threads))
+    return (*redis, _mesh(layout), _gateway(layout), _agent(layout), _api(layout), *workers)
+
+
+def _redis(layout: Layout) -> Description:
+    argv = (
+        layout.redis_program,
+        *("--port", str(layout.redis_port)),
+        *("--bind", "127.0.0.1"),
+        *("--dir", str(layout.state_dir / "redis")),
+        # The mesh keeps its truth here. Written by the kernel even if Redis is killed; synced every second.
+        *("--appendonly", "yes"),
+        *("--appendfsync", "everysec"),
+        *("--save", ""),
+        *("--daemonize", "no"),
+    )
+    return Description("redis", argv, Readiness("redis", port=layout.redis_port, deadline=20), stage=0)
+
+
+def _mesh(layout: Layout) -> Description:
+    return Description("mesh", _python("mesh"), Readiness("http", port=layout.mesh_port, path="/readyz"), stage=1)
+
+
+def _gateway(layout: Layout) -> Description:
+    readiness = Readiness("envoy", port=layout.gateway_admin, listens=layout.gateway_port)
+    return Description("gateway", tuple(envoy_argv(layout.gateway_bootstrap)), readiness, stage=2)
+
+
+def _agent(layout: Layout) -> Description:
+    # It ends every workload when it is told to stop, requests in flight first.
+    readiness = Readiness("pid", path=str(layout.state_dir / "platform" / "agent.json"))
+    return Description("agent", _python("delivery", "agent"), readiness, stage=2, grace=20)
+
+
+def _api(layout: Layout) -> Description:
+    readiness = Readiness("http", port=layout.api_port, path="/healthz")
+    return Description("api", _python("delivery", "api"), readiness, stage=2)
+
+
+def _worker(queue: str, threads: int) -> Description:
+    argv = (
+        *_python("celery", "-A", "delivery.celeryapp", "worker", "-Q", queue),
+        *("--pool", "threads", "--concurrency", str(threads), "-n", f"{queue}@%h"),
+        # Workers of one stack need not know each other; looking for others costs a second at each start.
+        *("--without-gossip", "--without-mingle"),
+    )
+    # A worker that is told to stop waits for its tasks; all of them can be taken up again, so not for long.
+    return Description(f"worker-{queue}", argv, Readiness("log", text='"event": "worker"'), stage=2, grace=3)
+
+
+def _python(*words: str) -> tuple[str, ...]:
+    """Return a command of the running interpreter; -P keeps the current directory out of the import path."""
+    return (sys.executable, "-P", "-m", *words)
