@@ -7,20 +7,22 @@ from __future__ import annotations
 
 import sys
 from importlib.metadata import PackageNotFoundError, version
-from typing import Annotated
+from typing import Annotated, cast
 
-import click
 import typer
 
 from delivery.cli import env, local, mesh, project, rollout, run, stack
 from delivery.cli.client import Api, Failure
 from delivery.cli.output import errors, plain
-from delivery.cli.session import DEFAULT_API
+from delivery.cli.session import DEFAULT_API, use
 
 EPILOG = """
 Exit codes: 0 done · 1 done, and the answer is bad (failed run, rollback, findings) · 2 wrong usage ·
 3 the API cannot be reached · 4 the API refused · 5 the API failed.
 """
+
+# Wrong usage. Some releases of Typer stand on click, others carry a copy of it: its base is found, not imported.
+_Complaint = cast(type[typer.BadParameter], typer.BadParameter.__mro__[2])
 
 app = typer.Typer(
     name="colorlane",
@@ -39,7 +41,6 @@ local.register(app)
 
 @app.callback()
 def root(
-    context: typer.Context,
     api: Annotated[str, typer.Option(help="Base URL of the API.", envvar="COLORLANE_API_URL")] = DEFAULT_API,
     token: Annotated[
         str,
@@ -49,7 +50,7 @@ def root(
     ] = "",
 ) -> None:
     """Read the options all commands share."""
-    context.obj = Api(api, token)
+    use(Api(api, token))
 
 
 def program_version() -> str:
@@ -76,10 +77,10 @@ def main(argv: list[str] | None = None) -> int:
     except Failure as failure:
         _tell(failure.text, failure.remedy)
         return failure.code
-    except click.ClickException as error:
+    except _Complaint as error:
         error.show()
         return error.exit_code
-    except (click.Abort, KeyboardInterrupt):
+    except (typer.Abort, KeyboardInterrupt):
         errors.print("stopped", style="dim")
         return 130
     except BrokenPipeError:

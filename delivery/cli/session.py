@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import getpass
+from contextvars import ContextVar
 from typing import Annotated
 
-import click
 import typer
 
 from delivery.cli.client import Api
@@ -17,10 +17,17 @@ Project = Annotated[str, typer.Option("--project", "-p", help="Name of the proje
 Limit = Annotated[int, typer.Option("--limit", min=1, max=500, help="Rows at most.")]
 
 
+_told: ContextVar[Api | None] = ContextVar("api", default=None)
+
+
+def use(api: Api) -> None:
+    """Remember the API the root command was told of."""
+    _told.set(api)
+
+
 def api() -> Api:
-    """Return the API the root command was told of."""
-    found = click.get_current_context().find_root().obj
-    return found if isinstance(found, Api) else Api(DEFAULT_API)
+    """Return that API, or the default."""
+    return _told.get() or Api(DEFAULT_API)
 
 
 def person() -> str:
