@@ -211,6 +211,8 @@ class Load:
 
 
 OWN = "reviews@alice=a1"
+FAILED = "reviews@-=v1;fallback=failed"
+UNHEALTHY = "reviews@-=v1;fallback=unhealthy"
 
 
 def test_no_request_fails_when_the_coloured_application_is_killed(stage: Stage) -> None:
@@ -219,10 +221,9 @@ def test_no_request_fails_when_the_coloured_application_is_killed(stage: Stage) 
         stage.alice.kill()
         load.answered(600)
         stage.alice.start()
-        load.answered(200)
+        bench.wait_for(lambda: load.answers[-1][1] == OWN)
     assert load.failed == 0
-    assert load.receipts() == {OWN, "reviews@-=v1;fallback=failed"}
-    assert load.answers[-1] == (200, OWN)
+    assert load.receipts() - {UNHEALTHY} == {OWN, FAILED}
 
 
 def test_no_request_fails_when_the_coloured_sidecar_is_killed(stage: Stage) -> None:
@@ -234,7 +235,7 @@ def test_no_request_fails_when_the_coloured_sidecar_is_killed(stage: Stage) -> N
         stage.restart_sidecar("alice")
         bench.wait_for(lambda: load.answers[-1][1] == OWN)
     assert load.failed == 0
-    assert load.receipts() == {OWN, "reviews@-=v1;fallback=failed", "reviews@-=v1;fallback=unhealthy"}
+    assert load.receipts() == {OWN, FAILED, UNHEALTHY}
 
 
 def test_unsafe_methods_are_never_run_twice_and_fail_only_in_flight(stage: Stage) -> None:
