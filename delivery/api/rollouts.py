@@ -96,8 +96,18 @@ def resume(id: Id, order: Order, world: Here) -> RolloutShape:
 
 
 def _decide(world: World, id: str, order: Order, *, approved: bool) -> RolloutShape:
-    raise NotImplementedError
+    rollout = approve_rollout(
+        world,
+        id,
+        order.by,
+        approved,
+        comment=order.comment,
+        revision=order.revision,
+        artifact=order.artifact,
+        step=order.step,
+    )
+    return show_rollout(rollout)
 
 
 def _command(world: World, id: str, verb: str, order: Order) -> RolloutShape:
-    raise NotImplementedError
+    return show_rollout(operate_rollout(world, id, verb, order.by, reason=order.comment))
