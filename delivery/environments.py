@@ -1,4 +1,4 @@
-"""Environment: a place with a colour. Pure: naming of colours, what a lane consists of. Neighbours: releases, rollouts."""
+"""Environment: a place with a colour. Pure; neighbours: colors, releases, rollouts."""
 
 from __future__ import annotations
 

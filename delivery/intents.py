@@ -1,4 +1,7 @@
-"""Intent: what delivery asks of the mesh for one service in one environment. Pure; neighbours: rollouts, ports.traffic."""
+"""Intent: what delivery asks of the mesh for one service in one environment. Pure.
+
+Neighbours: rollouts, ports.traffic.
+"""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ class PlannedService:
 class Target:
     """Where a branch goes: "production", or an environment of its own with a colour.
 
-    `auto_stop` in seconds, None: it lives as long as the branch. `fallback` is a `delivery.environments.Fallback` value.
+    `auto_stop` in seconds, None: it lives as long as the branch. `fallback`: a value of `environments.Fallback`.
     """
 
     name: str
