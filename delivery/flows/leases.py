@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 
+from delivery.errors import Conflict
 from delivery.flows.world import World
+from pipelines.runs import JobState
 
 
 @contextmanager
@@ -26,8 +29,13 @@ def held(world: World, name: str, seconds: float | None = None) -> Iterator[bool
 
 
 def adopt(world: World, is_dead: Callable[[str], bool]) -> int:
-    """Give back what processes that died here still hold; return how many leases' owners and jobs that were."""
+    """Give back what dead processes of this machine still hold, leases and jobs; return how many there were."""
     dead = [owner for owner in world.store.owners() if is_dead(owner.partition("#")[0])]
     for owner in dead:
         world.store.release_all(owner)
-    return len(dead)
+    orphans = [job for job in world.store.jobs.find(state=JobState.RUNNING) if job.lease_until and is_dead(job.owner)]
+    for job in orphans:
+        with suppress(Conflict):  # another adopted it
+            world.store.jobs.save(replace(job, lease_until=0.0))
+            world.wake("execute_job", job.id)
+    return len(dead) + len(orphans)

@@ -30,7 +30,8 @@ def _changes(before: Rollout, after: Rollout) -> list[tuple[str, str]]:
         found.append(("weight", f"{after.candidate} gets {after.weight} %"))
     if _outcome(after) != _outcome(before):
         found.append(("verdict", str(after.verdict.get("sentence", _outcome(after)))))
-    if _coarse(after.waiting_on) != _coarse(before.waiting_on) and after.waiting_on and after.phase not in TERMINAL:
+    news = not found and after.waiting_on and after.phase not in TERMINAL
+    if news and _coarse(after.waiting_on) != _coarse(before.waiting_on):
         found.append(("waiting", f"waits for {'; '.join(after.waiting_on)}"))
     return found
 

@@ -41,25 +41,27 @@ def report_run(world: World, run: Run) -> None:
 
 
 def end_run(world: World, id: str, state: RunState, message: str, unless: frozenset[RunState] = RUN_ENDED) -> Run:
-    """End the run as `state` for the stated reason, unless it is in one of the states `unless`; stop its jobs."""
+    """End the run as `state` for the stated reason, unless it is in one of the states `unless`; stop its jobs.
+
+    The commit is told first: nobody looks at an ended run again, so a crash after the save would leave it untold.
+    """
     now = world.clock.now()
-    ended = update(
-        world.store.runs,
-        id,
-        lambda run: run if run.state in unless else replace(run, state=state, message=message, ended_at=now),
-    )
-    if ended.state is not state:
-        return ended
-    stop_jobs(world, ended)
-    report_run(world, ended)
-    if ended.ended_at == now:
-        world.tell(ended.project, f"run/{id}", f"run.{state.value}", message or state.value)
+
+    def ended(run: Run) -> Run:
+        return run if run.state in unless else replace(run, state=state, message=message, ended_at=now)
+
+    report_run(world, ended(world.store.runs.get(id)))
+    run = update(world.store.runs, id, ended)
+    report_run(world, run)  # another may have ended it otherwise in between
+    if (run.state, run.ended_at) == (state, now):
+        stop_jobs(world, run)
+        world.tell(run.project, f"run/{id}", f"run.{state.value}", message or state.value)
         log.info("run ended", run=id, state=state.value, message=message)
-    return ended
+    return run
 
 
 def stop_jobs(world: World, run: Run) -> None:
-    """Cancel the jobs nobody runs yet; running ones notice within a second by themselves."""
+    """Cancel the jobs nobody runs yet; running ones, and any that a crash leaves out here, notice by themselves."""
     now = world.clock.now()
     for job in world.store.jobs.find(run=run.id):
         if job.state in JOB_ENDED:
