@@ -30,8 +30,8 @@ function chips(environment, production) {
     inherited > 0 && h("span.chip.ghosted", { title: "Answered by the baseline" }, `+${inherited} from baseline`));
 }
 
-export function environmentCard(environment, production, changed) {
-  const name = environment.color ? environment.name : `${environment.project} · ${environment.name}`;
+export function environmentCard(environment, production, changed, many) {
+  const name = many ? `${environment.project} · ${environment.name}` : environment.name;
   const path = `environments/${environment.id}`;
   const extend = () => attempt(() => post(`${path}/extend`, { duration: "7d" }), "Extended by 7 days").then(changed);
   const end = async () => {
@@ -42,7 +42,7 @@ export function environmentCard(environment, production, changed) {
   const left = environment.expires_at && environment.expires_at - Date.now() / 1000;
   return h("article.card.env", { style: { "--swatch": swatch(environment.color) }, dataset: { key: environment.id } },
     h("div.name", null, h("i.swatch", { "aria-hidden": "true" }), h("span", { title: name }, name),
-      environment.state === "active" ? h("span.pill", null, environment.color ? "preview" : "baseline") : pill(environment.state)),
+      environment.state === "active" ? !environment.color && h("span.pill", null, "baseline") : pill(environment.state)),
     environment.url && h("a.url", { href: environment.url, target: "_blank", rel: "noreferrer", title: environment.url }, environment.url.replace(/^https?:\/\//, "")),
     chips(environment, production),
     h("div.foot", null,
@@ -61,8 +61,8 @@ function weightBar(rollout) {
   const share = rollout.weight;
   const zero = (value) => (value ? null : { zero: "" });
   return h("div.weights", { role: "img", "aria-label": `stable ${100 - share} percent, candidate ${share} percent` },
-    h("div.stable", { style: { width: `${100 - share}%` }, dataset: zero(100 - share) }, share < 88 ? `stable  ${100 - share} %` : ""),
-    h("div.candidate", { style: { width: `${share}%` }, dataset: zero(share) }, share >= 14 ? `${share} %  candidate` : share > 3 ? `${share} %` : ""));
+    h("div.stable", { style: { width: `${100 - share}%` }, dataset: zero(100 - share) }, share <= 80 && `${100 - share} %`),
+    h("div.candidate", { style: { width: `${share}%` }, dataset: zero(share) }, share >= 20 && `${share} %`));
 }
 
 function stepList(rollout) {
@@ -118,8 +118,8 @@ export function rolloutCard(rollout, changed) {
     h("div.title", null, h("i.swatch", { "aria-hidden": "true" }), h("b", null, rollout.service), h("span.dim", null, `in ${rollout.environment}`), h("span.faint", null, age(rollout.created_at)), pill(rollout.phase)),
     weightBar(rollout),
     h("div.legend", null,
-      h("span", null, "stable ", h("code", { title: rollout.stable }, short(rollout.stable) || "none")),
-      h("span", null, "candidate ", h("code", { title: rollout.candidate }, short(rollout.candidate)), " from ", h("code", { title: rollout.revision }, short(rollout.revision)))),
+      h("span", null, h("b", null, `${100 - rollout.weight} %`), " stable ", h("code", { title: rollout.stable }, short(rollout.stable) || "none")),
+      h("span", null, h("b", null, `${rollout.weight} %`), " candidate ", h("code", { title: rollout.candidate }, short(rollout.candidate)), " from ", h("code", { title: rollout.revision }, short(rollout.revision)))),
     stepList(rollout),
     verdict(rollout),
     rollout.awaits_approval && h("div.callout", null, h("span", null, "Waits for a person's yes"), h("span.acts", null,

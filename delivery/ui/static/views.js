@@ -28,12 +28,13 @@ export function showOverview(data, { changed }) {
   const last = data.rollouts.find((each) => each.ended && each.steps.length);
   const shown = live.length || fresh.length ? [...live, ...fresh] : last ? [last] : [];
   const production = (environment) => data.environments.find((each) => !each.color && each.project === environment.project);
+  const many = new Set(data.environments.map((each) => each.project)).size > 1;
   const cards = [...data.environments].sort((a, b) => (a.color ? 1 : 0) - (b.color ? 1 : 0) || b.created_at - a.created_at);
   return [
     shown.length > 0 && section(live.length ? "Rollouts" : "Last rollout", live.length || null, null,
       h("div.rollouts", null, shown.map((each) => rolloutCard(each, changed)))),
     section("Environments", data.environments.length, null, cards.length
-      ? h("div.cards", null, cards.map((each) => environmentCard(each, production(each), changed)))
+      ? h("div.cards", null, cards.map((each) => environmentCard(each, production(each), changed, many)))
       : h("div.card.quiet", null, "None yet: the first run makes one.")),
     h("div.two", { dataset: { key: "below" } },
       section("Runs", null, h("a.more", { href: "#/runs" }, "all runs"), runList(data.runs)),
