@@ -143,6 +143,18 @@ def agent_process() -> None:
         raise typer.Exit(USAGE) from error
 
 
+def gateway_process() -> None:
+    """Run the gateway alone. `up` starts it by itself."""
+    from delivery.embedded.gateway import become_gateway
+    from delivery.errors import Rejected
+    from delivery.settings import Settings
+
+    try:
+        become_gateway(Settings())
+    except Rejected as error:
+        raise Failure(error.message, error.remedy, USAGE) from error
+
+
 def register(app: typer.Typer) -> None:
     """Add the commands to the program."""
     app.command("up")(up)
@@ -150,3 +162,4 @@ def register(app: typer.Typer) -> None:
     app.command("doctor")(doctor)
     app.command("api", hidden=True)(api_process)
     app.command("agent", hidden=True)(agent_process)
+    app.command("gateway", hidden=True)(gateway_process)

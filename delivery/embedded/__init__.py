@@ -2,6 +2,7 @@
 
 description   pure: which processes there are, how each starts, when it is ready, in which order
 addresses     ports: those of the settings must be free, the inner ones are chosen once and remembered
+gateway       its bootstrap; becoming Envoy when started alone
 redis_server  where a redis-server is
 readiness     asking a process whether it is ready
 leftovers     the lock against a second `up`, and what a killed one left running

@@ -17,13 +17,13 @@ from typing import Any, TypeVar
 
 from delivery.embedded.addresses import check_free, remembered_port
 from delivery.embedded.description import Layout, describe
+from delivery.embedded.gateway import write_bootstrap
 from delivery.embedded.leftovers import alone, end_leftovers
 from delivery.embedded.redis_server import find_redis_server
 from delivery.embedded.supervisor import Progress, Supervisor
 from delivery.errors import NotFound
 from delivery.processes.ports import LOOPBACK, PortPool
 from delivery.settings import Settings
-from mesh.sidecar import gateway_bootstrap
 
 T = TypeVar("T")
 
@@ -113,7 +113,7 @@ class Stack:
         check_free(
             {
                 "COLORLANE_API_PORT": (settings.api_host, settings.api_port),
-                "COLORLANE_GATEWAY_PORT": (LOOPBACK, settings.gateway_port),
+                "COLORLANE_GATEWAY_PORT": (settings.gateway_host, settings.gateway_port),
                 "COLORLANE_XDS_PORT": (LOOPBACK, settings.xds_port),
                 "COLORLANE_MESH_PORT": (LOOPBACK, settings.mesh_port),
             }
@@ -135,9 +135,7 @@ class Stack:
             build_threads=settings.build_threads,
         )
         (self.state_dir / "redis").mkdir(exist_ok=True)
-        layout.gateway_bootstrap.parent.mkdir(parents=True, exist_ok=True)
-        bootstrap = gateway_bootstrap("main", LOOPBACK, settings.gateway_port, settings.xds_port, layout.gateway_admin)
-        layout.gateway_bootstrap.write_text(bootstrap, encoding="utf-8")
+        write_bootstrap(settings, layout.gateway_bootstrap, layout.gateway_admin)
         return layout, f"redis://{LOOPBACK}:{redis_port}/0" if own_redis else settings.redis_url
 
     def _environment(self, redis_url: str) -> dict[str, str]:

@@ -10,6 +10,7 @@ import yaml
 from compose_spec import PyCompose
 
 from delivery.settings import Settings
+from tests.architecture.processes import COMMANDS
 from tests.architecture.sources import ROOT
 from tests.docs.settings_page import known
 
@@ -33,6 +34,10 @@ def test_it_is_valid_by_the_specification() -> None:
     parsed = PyCompose.from_yaml(yaml.safe_dump(compose(), sort_keys=False))
     assert parsed.services is not None
     assert parsed.services.keys() >= REQUIRED
+
+
+def test_commands_are_those_of_the_embedded_stack() -> None:
+    assert {name: services()[name]["command"] for name in COMMANDS} == COMMANDS
 
 
 def test_references_resolve() -> None:

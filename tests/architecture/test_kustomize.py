@@ -15,6 +15,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from tests.architecture.processes import COMMANDS
 from tests.architecture.sources import ROOT
 from tests.docs.settings_page import known
 
@@ -133,6 +134,11 @@ class TestOverlay:
                 "readOnlyRootFilesystem": True,
                 "capabilities": {"drop": ["ALL"]},
             }, name
+
+    def test_commands_are_those_of_the_embedded_stack(self, overlay: str) -> None:
+        assert {name: each["args"] for name, each in containers(overlay) if each["image"].startswith("colorlane:")} == {
+            f"node/{name}": command for name, command in COMMANDS.items()
+        }
 
     def test_volumes_configuration_and_secrets_that_are_used_exist(self, overlay: str) -> None:
         maps = {each["metadata"]["name"]: set(each["data"]) for each in of_kind(overlay, "ConfigMap")}
