@@ -81,6 +81,7 @@ def _listener(name: str, address: str, port: int, manager: Any, needs: tuple[str
     listener = message("envoy.config.listener.v3.Listener")(
         name=name,
         address={"socket_address": {"address": address, "port_value": port}},
+        enable_reuse_port={"value": False},  # a port in use must be an error, not shared between two proxies
         filter_chains=[{"filters": [{"name": MANAGER, "typed_config": pack(manager)}]}],
     )
     return Resource.of(name, listener, needs=needs)

@@ -130,8 +130,20 @@ class Plane:
             return
         raise AssertionError(f"not programmed: {self.intent(service, color)['waiting_on']}")
 
-    def register(self, **states: str) -> None:
-        """Tell the mesh of all replicas; `states` by the last parts of their ids."""
+    def waiting_on(self, proxy: str) -> list[str]:
+        """Why a connected proxy has not settled."""
+        proxies = self.call("GET", "proxies")["proxies"]
+        return [why for each in proxies if each["id"] == proxy for why in each["waiting_on"]]
+
+    def is_synced(self) -> bool:
+        return all(each["synced"] for each in self.call("GET", "proxies")["proxies"])
+
+    def updates(self) -> dict[str, dict[str, object]]:
+        """When each resource of each sidecar was last updated, as the proxies themselves say."""
+        return {replica.id: _last_updated(replica.admin) for replica in self.replicas}
+
+    def register(self) -> None:
+        """Tell the mesh of all replicas."""
         self.call("PUT", "nodes/test/endpoints", {"endpoints": [replica.record for replica in self.replicas]})
 
     # Proxies and applications
@@ -149,6 +161,21 @@ class Plane:
         bootstrap = gateway_bootstrap("main", "127.0.0.1", self.gateway_port, self.xds_port, admin)
         self.start_envoy("gateway", bootstrap)
         wait_for(lambda: ready(admin, ports=[self.gateway_port]))
+
+    def start_stray_gateway(self, name: str, port: int) -> subprocess.Popen[bytes]:
+        """A second gateway, on a port of choice, not waited for."""
+        return self.start_envoy(name, gateway_bootstrap(name, "127.0.0.1", port, self.xds_port, free_port()))
+
+    def remove(self, replica: Replica) -> None:
+        """Withdraw a replica, then stop it."""
+        replica.record["state"] = "draining"
+        self.register()
+        wait_for(lambda: bool(self.call("GET", f"endpoints/{replica.id}")["withdrawn"]))
+        for process in (replica.app, replica.envoy):
+            process.kill()
+            process.wait()
+        self.replicas.remove(replica)
+        self.register()
 
     def start_replica(
         self, service: str, version: str, color: str = "", *, calls: str = "", number: int = 0, state: str = "ready"
@@ -217,6 +244,24 @@ def running_plane(folder: Path) -> Iterator[Plane]:
         yield plane
     finally:
         plane.stop()
+
+
+def _last_updated(admin: int) -> dict[str, object]:
+    config = httpx.get(f"http://127.0.0.1:{admin}/config_dump?include_eds", timeout=5).json()
+    found: dict[str, object] = {}
+
+    def walk(part: object, path: str) -> None:
+        if isinstance(part, dict):
+            if "last_updated" in part:
+                found[f"{path}/{part.get('name') or part.get('version_info')}"] = part["last_updated"]
+            for key, value in part.items():
+                walk(value, f"{path}/{key}")
+        elif isinstance(part, list):
+            for number, value in enumerate(part):
+                walk(value, f"{path}/{number}")
+
+    walk(config, "")
+    return found
 
 
 def is_listening(port: int) -> bool:
