@@ -52,20 +52,20 @@ def mark(state_dir: Path, name: str) -> str:
     return f"{state_dir}:{name}"
 
 
-async def end_leftovers(state_dir: Path) -> list[str]:
+async def end_leftovers(state_dir: Path, grace: float = GRACE) -> list[str]:
     """End processes of an earlier `up`; return their names. SIGTERM first: the agent then ends its workloads."""
     records = state_dir / "processes"
     found = {record.identity.pid: record.name for record in living_records(records)}
     for pid, value in find_marked(MARK, mark(state_dir, "")):
         if pid != os.getpid():
             found.setdefault(pid, value.rpartition(":")[2])
-    await asyncio.gather(*(_end(pid) for pid in found))
+    await asyncio.gather(*(_end(pid, grace) for pid in found))
     for path in records.glob("*.json"):
         delete_record(records, path.stem)
     return sorted(set(found.values()))
 
 
-async def _end(pid: int) -> None:
+async def _end(pid: int, grace: float) -> None:
     identity = identify(pid)
     if identity is not None:
-        await Process(identity).stop(GRACE)
+        await Process(identity).stop(grace)

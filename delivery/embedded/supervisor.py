@@ -13,6 +13,7 @@ from itertools import groupby
 from pathlib import Path
 
 import structlog
+from structlog.typing import Processor
 
 from delivery.embedded.description import Description
 from delivery.embedded.leftovers import MARK, mark
@@ -29,7 +30,10 @@ LOOK = 0.03  # seconds between questions whether a process is ready
 CHORES = 5.0  # seconds between looks at the sizes of logs
 TRIES = 3  # ends in a row during the start after which it is given up
 
-LOG_STEPS = [structlog.processors.TimeStamper(fmt="iso", utc=True), structlog.processors.JSONRenderer()]
+LOG_STEPS: list[Processor] = [
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+    structlog.processors.JSONRenderer(),
+]
 
 Progress = Callable[[str], None]
 

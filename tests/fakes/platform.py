@@ -1,15 +1,18 @@
-"""Platform in memory: workloads become ready at once, or stay as the test says. `before` sees each write first."""
+"""Platform in memory: workloads become ready at once, or stay as the test says. `before` sees each write first.
+
+`tests/contracts/test_platform.py` holds it to the port's contract.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from delivery.errors import Conflict, Rejected
+from delivery.errors import Conflict, Rejected, Transient
 from delivery.workloads import Health, WorkloadKey, WorkloadSpec, WorkloadStatus
 
 
 class FakePlatform:
-    """`health` overrides what a version does; `refuse` names services whose manifests are bad."""
+    """`health` overrides what a version does; `refuse` names services whose manifests are bad; `away`: no answers."""
 
     def __init__(self, before: Callable[[str], None] = lambda what: None) -> None:
         self.before = before
@@ -19,11 +22,15 @@ class FakePlatform:
         self.refuse: set[str] = set()
         self.stopping: set[WorkloadKey] = set()
         self.slow_to_stop = False
+        self.away = False
 
     def apply(self, spec: WorkloadSpec) -> None:
         self.before("apply")
         if spec.key.service in self.refuse:
-            raise Rejected(f"{spec.key.service}: bad manifest")
+            raise Rejected(f"{spec.key.service}: bad manifest", remedy="write a good one")
+        gone = spec.key not in self.specs or spec.key in self.stopping
+        if gone and spec.generation == self.newest.get(spec.key):
+            raise Conflict(f"{spec.key} was removed at this generation")
         self._newer(spec.key, spec.generation)
         self.specs[spec.key] = spec
         self.stopping.discard(spec.key)
@@ -48,15 +55,25 @@ class FakePlatform:
         self.stopping.clear()
 
     def status(self, key: WorkloadKey) -> WorkloadStatus:
+        if self.away:
+            raise Transient("the platform is away")
         if key not in self.specs:
             return WorkloadStatus(key, Health.ABSENT)
         if key in self.stopping:
             return WorkloadStatus(key, Health.STOPPING)
         health, reason = self.health.get(key.version, (Health.READY, ""))
-        return WorkloadStatus(key, health, 1, 1, reason)
+        wanted = _wanted(self.specs[key])
+        return WorkloadStatus(key, health, wanted, wanted, reason)
 
     def list(self, project: str) -> Sequence[WorkloadStatus]:
         return [self.status(key) for key in sorted(self.specs) if key.project == project]
 
     def logs(self, key: WorkloadKey, tail: int = 200) -> Iterable[str]:
         return []
+
+
+def _wanted(spec: WorkloadSpec) -> int:
+    if spec.replicas is not None:
+        return spec.replicas
+    deployments = [manifest for manifest in spec.manifests if manifest.get("kind") == "Deployment"]
+    return int(deployments[0].get("spec", {}).get("replicas", 1)) if deployments else 1
