@@ -16,10 +16,10 @@ from delivery.rollouts.model import (
     TERMINAL,
     Analysis,
     Approval,
+    AskTraffic,
     Command,
     Decision,
     DeployCandidate,
-    Effect,
     Facts,
     MakeStable,
     Pause,
@@ -29,10 +29,12 @@ from delivery.rollouts.model import (
     Retire,
     Rollout,
     SetWeight,
+    WithdrawTraffic,
 )
 from delivery.rollouts.moves import (
     ROUTABLE,
     acknowledged,
+    adopt,
     ask_again,
     begin_steps,
     enter_step,
@@ -58,7 +60,9 @@ def decide(rollout: Rollout, facts: Facts, now: float) -> Decision:
     if rollout.phase in TERMINAL:
         return Decision(rollout)
     seen = replace(rollout, phase_started_at=rollout.phase_started_at or now)
-    decision = _answer(seen, facts, now)
+    decision = _answer(adopt(seen, facts.traffic, now), facts, now)
+    if not any(isinstance(effect, AskTraffic | WithdrawTraffic) for effect in decision.effects):
+        decision = replace(decision, effects=(*ask_again(decision.rollout, facts.traffic), *decision.effects))
     waits = waiting_on(decision.rollout, facts, now)
     return replace(decision, rollout=replace(decision.rollout, waiting_on=waits), waiting_on=waits)
 
@@ -154,9 +158,9 @@ def _under_way(rollout: Rollout, facts: Facts, now: float) -> Decision:
     rollout, verdict = _watch(rollout, facts, now)
     if verdict.outcome is Outcome.FAILED and rollout.weight > 0:
         return roll_back(rollout, RolloutEvent.GATE_FAILED, facts, now, verdict.sentence)
-    kept = _keep_up(rollout, facts)
     decision = _paused(rollout, facts, now) if rollout.phase is Phase.PAUSED else _step(rollout, verdict, facts, now)
-    return replace(decision, effects=(*kept, *decision.effects))
+    revive = (DeployCandidate(),) if facts.candidate is Health.ABSENT else ()
+    return replace(decision, effects=(*revive, *decision.effects))
 
 
 def _paused(rollout: Rollout, facts: Facts, now: float) -> Decision:
@@ -173,39 +177,37 @@ def _paused(rollout: Rollout, facts: Facts, now: float) -> Decision:
 
 
 def _promoting(rollout: Rollout, facts: Facts, now: float) -> Decision:
-    effects: tuple[Effect, ...] = ask_again(rollout, facts.traffic)
+    """That proxies agree is written down first and told after: a crash must not leave two stable versions."""
     rollout = _note_health(rollout, facts, now)
     if rollout.made_stable_at is None:
         failed = _failed_candidate(rollout, facts, now) if rollout.stable not in ("", rollout.candidate) else ""
         if failed:
             return roll_back(rollout, RolloutEvent.CANDIDATE_FAILED, facts, now, failed)
-        if not acknowledged(rollout, facts.traffic):
-            return Decision(rollout, effects)
-        return Decision(replace(rollout, made_stable_at=now), (*effects, MakeStable()))
+        made = acknowledged(rollout, facts.traffic)
+        return Decision(replace(rollout, made_stable_at=now) if made else rollout)
     waited = now - rollout.made_stable_at
     sure = facts.candidate is Health.READY or bool(facts.newer) or waited >= RETIRE_PATIENCE
-    if waited < SETTLE_SECONDS or not sure:
-        return Decision(rollout, effects)
+    if waited < SETTLE_SECONDS or not sure or not acknowledged(rollout, facts.traffic):
+        return Decision(rollout, (MakeStable(),))
     text = f"{rollout.candidate} promoted: all requests for {rollout.service} go to it"
     retire = (Retire(rollout.stable),) if rollout.stable not in ("", rollout.candidate) else ()
     ended = replace(move(rollout, RolloutEvent.SETTLED, now, text), ended_at=now)
-    return Decision(ended, (*effects, *retire, Report("success", text)))
+    return Decision(ended, (MakeStable(), *retire, Report("success", text)))
 
 
 def _rolling_back(rollout: Rollout, facts: Facts, now: float) -> Decision:
     """Traffic first: weight 0, every relevant proxy agrees; only then the candidate's processes go."""
     if rollout.weight > 0:
         return withdraw(rollout, facts, now)
-    effects = ask_again(rollout, facts.traffic)
     if not acknowledged(rollout, facts.traffic):
-        return Decision(rollout, effects)
+        return Decision(rollout)
     newer = rollout.cause == RolloutEvent.SUPERSEDED
     event = RolloutEvent.WITHDRAWN_FOR_NEWER if newer else RolloutEvent.WITHDRAWN
     ended = replace(move(rollout, event, now, rollout.message), cause=rollout.cause, ended_at=now)
     retire = (Retire(rollout.candidate),) if rollout.candidate != rollout.stable else ()
     quarantine = (Quarantine(rollout.message),) if rollout.cause == RolloutEvent.GATE_FAILED else ()
     report = Report("canceled" if newer else "failed", rollout.message)
-    return Decision(ended, (*effects, *retire, *quarantine, report))
+    return Decision(ended, (*retire, *quarantine, report))
 
 
 # -- steps -----------------------------------------------------------------------------------------------------------
@@ -264,7 +266,7 @@ def _rejection(approval: Approval) -> str:
     return f"rejected by {approval.approver} at step {approval.step + 1}{why}"
 
 
-# -- health, gate and traffic ----------------------------------------------------------------------------------------
+# -- health and gate --------------------------------------------------------------------------------------------------
 
 
 def _note_health(rollout: Rollout, facts: Facts, now: float) -> Rollout:
@@ -294,9 +296,3 @@ def _watch(rollout: Rollout, facts: Facts, now: float) -> tuple[Rollout, Verdict
     if facts.sample is None and verdict.outcome is Outcome.PASSED:
         verdict = Verdict(Outcome.INCONCLUSIVE, "Holding: metrics cannot be read.", "metrics")
     return replace(rollout, gate=gate, verdict=encode(verdict) if rollout.weight else rollout.verdict), verdict
-
-
-def _keep_up(rollout: Rollout, facts: Facts) -> tuple[Effect, ...]:
-    """Repeat what the world has lost: the intent at the mesh, the candidate at the platform."""
-    deploy = (DeployCandidate(),) if facts.candidate is Health.ABSENT else ()
-    return (*deploy, *ask_again(rollout, facts.traffic))

@@ -139,7 +139,7 @@ class Rollout:
     ended_at: float | None = None
     cause: str = ""  # the event of `transitions` that led into this phase; kept to the end of a rollback
     asked_at: float | None = None  # when the newest intent was first asked for; None: this rollout asked for none
-    made_stable_at: float | None = None  # when the candidate was recorded as the stable version
+    made_stable_at: float | None = None  # when every proxy sent all to the candidate: from here no way back
     unwell_since: float | None = None  # since when the candidate has not been ready while it had weight
     retry_of: str = ""  # id of the rollout this one repeats
     row_version: int = 0

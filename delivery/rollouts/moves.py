@@ -12,6 +12,8 @@ from delivery.gates.judge import start_step
 from delivery.gates.samples import Sample
 from delivery.intents import Intent, TrafficState
 from delivery.rollouts.model import (
+    GENERATIONS_PER_ROLLOUT,
+    TERMINAL,
     Analysis,
     AskTraffic,
     Decision,
@@ -60,9 +62,23 @@ def ask(rollout: Rollout, weight: int, now: float) -> tuple[Rollout, Effect]:
     return asked, AskTraffic(intent_of(asked))
 
 
+def adopt(rollout: Rollout, traffic: TrafficState, now: float) -> Rollout:
+    """Notice an intent of ours that the mesh took but a crash kept us from remembering: ask anew, above it.
+
+    Without this the next request would carry the forgotten one's generation with other weights, and the mesh, which
+    takes an equal generation for a repetition, would not hear it.
+    """
+    block = rollout.generation // GENERATIONS_PER_ROLLOUT
+    if traffic.generation <= rollout.generation or traffic.generation // GENERATIONS_PER_ROLLOUT != block:
+        return rollout
+    if rollout.phase is Phase.DEPLOYING and not rollout.stable:  # it can only have been "all to the candidate"
+        return replace(rollout, generation=traffic.generation, weight=100, asked_at=now)
+    return replace(rollout, generation=traffic.generation + 1, asked_at=now)
+
+
 def ask_again(rollout: Rollout, traffic: TrafficState) -> tuple[Effect, ...]:
     """Repeat the newest request while the mesh does not hold it (lost, restarted, or not yet told)."""
-    if rollout.asked_at is None or traffic.generation >= rollout.generation:
+    if rollout.phase in TERMINAL or rollout.asked_at is None or traffic.generation >= rollout.generation:
         return ()
     if rollout.phase is Phase.ROLLING_BACK and not rollout.stable:
         return (WithdrawTraffic(rollout.generation),)
