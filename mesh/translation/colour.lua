@@ -8,7 +8,7 @@ local bit = require("bit")
 local band, bor, bxor, bnot = bit.band, bit.bor, bit.bxor, bit.bnot
 local rshift, lshift, ror, tobit, tohex = bit.rshift, bit.lshift, bit.ror, bit.tobit, bit.tohex
 local find, match, gmatch, gsub, sub = string.find, string.match, string.gmatch, string.gsub, string.sub
-local format, char, byte, concat = string.format, string.char, string.byte, table.concat
+local char, byte, concat = string.char, string.byte, table.concat
 
 local COLORS_KEPT = 4096   -- colours whose code is remembered
 local REQUESTS_KEPT = 8192 -- requests whose trace id is remembered
@@ -150,11 +150,11 @@ do
   math.randomseed(((a * 256 + b) * 256 + c) * 256 + d + os.time())
 end
 
-local function random_hex(quads)
-  local parts = {}
-  for i = 1, quads do parts[i] = format("%04x", math.random(0, 65535)) end
-  return concat(parts)
-end
+local random = math.random
+local function random_word() return tohex(tobit(random(0, 4294967295))) end
+local function new_parent() return random_word() .. random_word() end
+local function new_id(code) return code .. random_word() .. random_word() .. sub(random_word(), 1, 4) end
+local function new_traceparent(code) return "00-" .. new_id(code) .. "-" .. new_parent() .. "-01" end
 
 -- Envoy's own replace() changes only the first of several lines.
 local function put(headers, name, value)
@@ -165,7 +165,7 @@ end
 -- Return the list without the members of that key, or nil if none is left.
 local function without(list, key)
   local rest = {}
-  for member in gmatch(list or "", "[^,]+") do
+  for member in gmatch(list, "[^,]+") do
     if match(member, "^[ \t]*([^=; \t]+)") ~= key then rest[#rest + 1] = trim(member) end
   end
   return rest[1] and concat(rest, ",") or nil
@@ -186,15 +186,15 @@ local function restore(headers, color, id)
   local baggage, tracestate = headers:get("baggage"), headers:get("tracestate")
   if headers:get("x-color") ~= color then put(headers, "x-color", color) end
   if baggage ~= "color=" .. color then
-    local rest = without(baggage, "color")
+    local rest = baggage and without(baggage, "color")
     put(headers, "baggage", (rest and rest .. "," or "") .. "color=" .. color)
   end
   if tracestate ~= "colorlane=" .. color then
-    local rest = without(tracestate, "colorlane")
+    local rest = tracestate and without(tracestate, "colorlane")
     put(headers, "tracestate", "colorlane=" .. color .. (rest and "," .. rest or ""))
   end
   if not id then
-    put(headers, "traceparent", "00-" .. code_of(color) .. random_hex(5) .. "-" .. random_hex(4) .. "-01")
+    put(headers, "traceparent", new_traceparent(code_of(color)))
   end
 end
 
@@ -241,8 +241,8 @@ local function enter(handle, headers, context)
   headers:remove(RECEIPT)
   if not keep then
     -- The trace is restarted (W3C Trace Context 3.4): its id says the colour, or provably none.
-    id = (color and code_of(color) or NO_CODE) .. random_hex(5)
-    put(headers, "traceparent", "00-" .. id .. "-" .. (parent or random_hex(4)) .. "-" .. (flags or "01"))
+    id = new_id(color and code_of(color) or NO_CODE)
+    put(headers, "traceparent", "00-" .. id .. "-" .. (parent or new_parent()) .. "-" .. (flags or "01"))
   end
   if color then restore(headers, color, id) end
   handle:clearRouteCache()
@@ -263,7 +263,7 @@ local function go_out(handle, headers)
   if id and not request and sub(id, 1, 12) ~= NO_CODE then
     headers:add(CODE, sub(id, 1, 12)) -- a colour this proxy has not met; the route table may know it
   elseif not id then
-    put(headers, "traceparent", "00-" .. NO_CODE .. random_hex(5) .. "-" .. random_hex(4) .. "-01")
+    put(headers, "traceparent", new_traceparent(NO_CODE))
   end
   handle:clearRouteCache()
 end
@@ -307,13 +307,12 @@ end
 function envoy_on_response(handle)
   local headers = handle:headers()
   local hop = headers:get(HOP)
-  headers:remove(HOP)
   if not hop then return end
+  headers:remove(HOP)
   local service, color, version, lane, attempts, intended, traceparent =
     match(hop, "^([^|]*)|([^|]*)|([^|]*)|([^|]*)|([^|]*)|([^|]*)|(.*)$")
-  local id = in_traceparent(traceparent)
-  local request = id and requests[id]
   local role = handle:filterContext():get("role")
+  local request = role ~= "gateway" and requests[sub(traceparent, 4, 35)]
   if role == "inbound" then
     put(headers, RECEIPT, request and request.hops and concat(request.hops, ", "))
     if request then
@@ -326,6 +325,6 @@ function envoy_on_response(handle)
     local nested, own = headers:get(RECEIPT), element(service, color, version, lane, attempts, intended)
     local receipt = own and nested and own .. ", " .. nested or own or nested
     put(headers, RECEIPT, receipt)
-    if receipt and role == "outbound" and request and request.open > 0 then add_hops(request, receipt) end
+    if receipt and request and request.open > 0 then add_hops(request, receipt) end
   end
 end
