@@ -26,8 +26,12 @@ class Intent:
 
 @dataclass(frozen=True)
 class TrafficState:
-    """`generation`: newest intent the mesh holds (0: none). `programmed`: every relevant proxy ACKed it."""
+    """`generation`: newest intent the mesh holds (0: none). `programmed`: every relevant proxy ACKed it.
+
+    `withdrawn`: the newest intent took the service out of the lane, or there never was one.
+    """
 
     generation: int
     programmed: bool
     waiting_on: tuple[str, ...] = ()  # "gateway/main: not connected", "bookshop/...: NACK: <Envoy's text>"
+    withdrawn: bool = False

@@ -30,8 +30,13 @@ class MeshTraffic:
         try:
             answer = self._mesh.call("GET", "intents", project, service, color)
         except NotFound:
-            return TrafficState(generation=0, programmed=True)
-        return TrafficState(int(answer["generation"]), bool(answer["programmed"]), tuple(answer.get("waiting_on", ())))
+            return TrafficState(generation=0, programmed=True, withdrawn=True)
+        return TrafficState(
+            generation=int(answer["generation"]),
+            programmed=bool(answer["programmed"]),
+            waiting_on=tuple(answer.get("waiting_on", ())),
+            withdrawn=bool(answer.get("withdrawn")),
+        )
 
     def put_project(self, project: str, domain: str, entry_service: str, entry_port: int) -> None:
         """Expose the project at the gateway."""

@@ -72,13 +72,13 @@ def _routes_gone(world: World, environment: Environment, services: list[str]) ->
     for service in services:
         lane = (environment.project, service, environment.color)
         state = world.traffic.state(*lane)
-        if state.generation:
+        if not state.withdrawn:
             try:
                 world.traffic.remove_intent(*lane, new_generation(world, *lane))
             except Conflict:
                 log.info("intent is newer than ours; asked again with the next", lane="/".join(lane))
             state = world.traffic.state(*lane)
-        gone = gone and not state.generation and state.programmed
+        gone = gone and state.withdrawn and state.programmed
     return gone
 
 

@@ -49,10 +49,8 @@ class FakeTraffic:
         if self.away:
             raise Transient("the mesh is away")
         lane = (project, service, color)
-        if lane not in self.intents:
-            return TrafficState(0, lane not in self.holding)
         waiting = ("gateway/main: not yet acknowledged",) if lane in self.holding else ()
-        return TrafficState(self.intents[lane].generation, not waiting, waiting)
+        return TrafficState(self.newest.get(lane, 0), not waiting, waiting, withdrawn=lane not in self.intents)
 
     def put_project(self, project: str, domain: str, entry_service: str, entry_port: int) -> None:
         self._reach("put_project")

@@ -11,7 +11,7 @@ from delivery.adapters.store_sql.schema import upgrade
 from delivery.adapters.store_sql.tables import SHAPES
 from delivery.deliveries import Delivery, Head
 from delivery.environments import Environment
-from delivery.ports.store import CommitStatus, Event
+from delivery.ports.store import CommitStatus, Event, Repository
 from delivery.projects import Project
 from delivery.releases import Release
 from delivery.rollouts.model import Rollout
@@ -26,15 +26,15 @@ class SqlStore:
         writes = writing(reads)
         upgrade(reads, url)
         self._reads, self._writes = reads, writes
-        self.projects: Rows[Project] = Rows(reads, writes, SHAPES["projects"])
-        self.deliveries: Rows[Delivery] = Rows(reads, writes, SHAPES["deliveries"])
-        self.runs: Rows[Run] = Rows(reads, writes, SHAPES["runs"])
-        self.jobs: Rows[Job] = Rows(reads, writes, SHAPES["jobs"])
-        self.releases: Rows[Release] = Rows(reads, writes, SHAPES["releases"])
-        self.environments: Rows[Environment] = Rows(reads, writes, SHAPES["environments"])
-        self.rollouts: Rows[Rollout] = Rows(reads, writes, SHAPES["rollouts"])
-        self.statuses: Rows[CommitStatus] = Rows(reads, writes, SHAPES["statuses"])
-        self.heads: Rows[Head] = Rows(reads, writes, SHAPES["heads"])
+        self.projects: Repository[Project] = Rows(reads, writes, SHAPES["projects"])
+        self.deliveries: Repository[Delivery] = Rows(reads, writes, SHAPES["deliveries"])
+        self.runs: Repository[Run] = Rows(reads, writes, SHAPES["runs"])
+        self.jobs: Repository[Job] = Rows(reads, writes, SHAPES["jobs"])
+        self.releases: Repository[Release] = Rows(reads, writes, SHAPES["releases"])
+        self.environments: Repository[Environment] = Rows(reads, writes, SHAPES["environments"])
+        self.rollouts: Repository[Rollout] = Rows(reads, writes, SHAPES["rollouts"])
+        self.statuses: Repository[CommitStatus] = Rows(reads, writes, SHAPES["statuses"])
+        self.heads: Repository[Head] = Rows(reads, writes, SHAPES["heads"])
 
     def close(self) -> None:
         """Close idle connections."""
