@@ -18,6 +18,8 @@ from delivery.errors import Rejected
 NAMES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 MAX_BYTES = 1024 * 1024  # of one kustomization file
 MAX_FOLDERS = 500
+MAX_MANIFEST_BYTES = 5 * 1024 * 1024
+MAX_VALUES = 500_000  # of one manifest file, aliases written out
 
 _FOLDERS = ("resources", "bases", "components")  # may name directories with a kustomization of their own
 _FILES = ("crds", "configurations", "patchesStrategicMerge", "generators", "transformers", "validators")
@@ -46,9 +48,46 @@ def check_sources(tree: Path, manifests: str) -> None:
                 problems.append(f"{where} is not in the repository; nothing is fetched from elsewhere")
             elif place.is_dir() and field.startswith(_FOLDERS):
                 waiting.append(place)
+            elif not field.startswith(_GENERATORS) and _too_large(place):
+                problems.append(f"{where} is too large once YAML aliases are written out")
     if problems:
         remedy = "Commit a copy of what is missing below the manifests' top directory, or correct the path"
         raise Rejected("\n".join(problems), field="manifests", value=len(problems), remedy=remedy)
+
+
+def _too_large(file: Path) -> bool:
+    """Tell whether kustomize would unfold the file into more than it can hold: 1 KB can become terabytes."""
+    if file.stat().st_size > MAX_MANIFEST_BYTES:
+        return True
+    content = file.read_bytes()
+    if b"&" not in content or b"*" not in content:
+        return False
+    try:
+        return _unfolded(content) > MAX_VALUES
+    except (yaml.YAMLError, ValueError, OverflowError):
+        return False  # kustomize says what is wrong with it
+
+
+def _unfolded(content: bytes) -> int:
+    """Return the number of values in a YAML stream with every alias written out."""
+    anchors: dict[str, int] = {}
+    open_nodes: list[tuple[str | None, int]] = [(None, 0)]
+    for event in yaml.parse(content, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
+        anchor, size = getattr(event, "anchor", None), 0
+        if isinstance(event, yaml.CollectionStartEvent):
+            open_nodes.append((anchor, 1))
+            continue
+        if isinstance(event, yaml.AliasEvent):
+            size, anchor = anchors.get(event.anchor or "", 0), None
+        elif isinstance(event, yaml.ScalarEvent):
+            size = 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            anchor, size = open_nodes.pop()
+        if anchor:
+            anchors[anchor] = size
+        outer, total = open_nodes.pop()
+        open_nodes.append((outer, total + size))
+    return open_nodes[0][1]
 
 
 def _read(folder: Path, root: Path) -> dict[str, Any]:
