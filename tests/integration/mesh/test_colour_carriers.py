@@ -8,8 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from mesh.translation import filters
+from tests.fakes.carriers import color_of
 from tests.integration.mesh import dataplane as bench
 
 pytestmark = pytest.mark.integration
@@ -157,3 +160,35 @@ def test_colours_do_not_leave_the_mesh(sidecar: int) -> None:
     assert "x-color" not in seen
     assert seen["baggage"] == ["a=1"]
     assert "tracestate" not in seen
+
+
+PIECES = [
+    "color",
+    "colorlane",
+    "Color",
+    "x-color",
+    "alice",
+    "a",
+    "b2",
+    "-",
+    "=",
+    ",",
+    ";",
+    " ",
+    "\t",
+    "%61",
+    "%2C",
+    "%",
+    "_",
+]
+VALUES = st.lists(st.sampled_from(PIECES), max_size=12).map("".join)
+LINES = st.lists(st.tuples(st.sampled_from(["x-color", "baggage", "tracestate"]), VALUES), max_size=4)
+
+
+@given(LINES)
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_two_readings_of_the_rules_agree(sidecar: int, lines: list[tuple[str, str]]) -> None:
+    _, seen = ask(sidecar, lines)
+    color = color_of(lines)
+    assert seen.get("x-color", [None]) == [color]
+    assert seen["traceparent"][0][3:15] == (code(color) if color else "0" * 12)
