@@ -80,7 +80,7 @@ def _intents(before: Rollout, facts: Facts, decision: Decision) -> Iterator[str]
         yield f"generation {after.generation} is outside of this rollout's block"
     asked = [effect for effect in decision.effects if isinstance(effect, AskTraffic | WithdrawTraffic)]
     numbers = [each.intent.generation if isinstance(each, AskTraffic) else each.generation for each in asked]
-    if after.generation > before.generation and after.generation not in numbers:
+    if after.generation > max(before.generation, facts.traffic.generation) and after.generation not in numbers:
         yield f"generation {after.generation} was counted but not asked for"
     if any(not before.generation <= number <= after.generation for number in numbers):
         yield f"asked for generations {numbers}, outside of {before.generation}..{after.generation}"

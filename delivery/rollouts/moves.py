@@ -80,6 +80,8 @@ def ask_again(rollout: Rollout, traffic: TrafficState) -> tuple[Effect, ...]:
     """Repeat the newest request while the mesh does not hold it (lost, restarted, or not yet told)."""
     if rollout.phase in TERMINAL or rollout.asked_at is None or traffic.generation >= rollout.generation:
         return ()
+    if rollout.phase is Phase.DEPLOYING and not rollout.stable:
+        return ()  # nothing can be asked for before the first release is ready
     if rollout.phase is Phase.ROLLING_BACK and not rollout.stable:
         return (WithdrawTraffic(rollout.generation),)
     return (AskTraffic(intent_of(rollout)),)
