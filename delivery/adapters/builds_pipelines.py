@@ -13,13 +13,15 @@ from pathlib import Path
 from delivery import errors
 from delivery.adapters.git_refs import git as run_git
 from delivery.adapters.pipeline_targets import target_of
+from delivery.adapters.recent_renderings import RecentRenderings
 from delivery.adapters.render_kustomize import render_services
 from delivery.errors import Transient
-from delivery.ports.builds import BuildOutcome, Commit, Plan, PlannedService
+from delivery.ports.builds import BuildOutcome, Commit, Plan, PlannedService, Target
 from delivery.releases import Manifest
 from pipelines import errors as pipeline_errors
 from pipelines.artifacts import ArtifactStore
 from pipelines.git import Git
+from pipelines.plans import content_keys
 from pipelines.plans import plan as plan_services
 from pipelines.runner import JobRequest, run_job
 from pipelines.specs import SPEC_FILE, Spec, parse_spec
@@ -47,6 +49,7 @@ class PipelineBuilds:
 
     def __init__(self, state: Path) -> None:
         self._artifacts = ArtifactStore(state)
+        self._rendered = RecentRenderings()
 
     def plan(self, repository: Path, project: str, branch: str, revision: str, default_branch: str) -> Plan:
         """Read colorlane.yaml at `revision` and compare with the base."""
@@ -69,7 +72,10 @@ class PipelineBuilds:
         since = f"{default_branch} at {base[:8]}" if base else "the start"
         base_spec = _spec_or_none(git, base) if base else None
         tree = git.tree(revision)
-        found = plan_services(spec, tree, git.tree(base) if base else None, base_spec=base_spec, since=since)
+        keys = content_keys(spec, tree).values()
+        known = {key: artifact for key in keys if (artifact := self._artifacts.find_artifact(key))}
+        before = git.tree(base) if base else None
+        found = plan_services(spec, tree, before, known, base_spec=base_spec, since=since)
         return tuple(
             PlannedService(each.service, each.key, each.reason, each.changed) for each in found.services.values()
         )
@@ -120,10 +126,20 @@ class PipelineBuilds:
     def render(
         self, repository: Path, revision: str, project: str, artifacts: Mapping[str, str]
     ) -> Mapping[str, Sequence[Manifest]]:
-        """Render the services' manifests with kustomize."""
+        """Render the services' manifests with kustomize, or take the rendering that was made during the build."""
+
+        def rendered(digests: Mapping[str, str]) -> Mapping[str, Sequence[Manifest]]:
+            with _translated():
+                git = Git(repository)
+                return render_services(git, revision, _spec(git, revision).manifests, project, digests)
+
+        return self._rendered.render((str(repository), revision, project), artifacts, rendered)
+
+    def target(self, repository: Path, branch: str, revision: str) -> tuple[str, Target | None]:
+        """Return the entry service and where the branch goes."""
         with _translated():
-            git = Git(repository)
-            return render_services(git, revision, _spec(git, revision).manifests, project, artifacts)
+            spec = _spec(Git(repository), revision)
+            return spec.entry, target_of(spec, branch)
 
     def commit(self, repository: Path, revision: str) -> Commit:
         """Return author and message."""

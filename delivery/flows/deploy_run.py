@@ -14,7 +14,7 @@ from delivery.errors import Broken, Transient
 from delivery.flows.leases import held
 from delivery.flows.make_releases import make_releases
 from delivery.flows.place_run import expose, place_run
-from delivery.flows.plan_run import artifact_of, plan_of
+from delivery.flows.plan_run import artifact_of
 from delivery.flows.report_run import end_run, report_run
 from delivery.flows.start_rollouts import start_rollouts
 from delivery.flows.updates import update
@@ -29,23 +29,24 @@ from pipelines.runs import Run, RunState
 def deploy_run(world: World, run: Run) -> bool:
     """Start the run's rollouts; return whether to look at its end at once. Raises Rejected, Transient, Conflict."""
     project = world.store.projects.get(run.project)
-    plan = plan_of(world, project, run)
-    if plan.target is None:
-        raise Broken(f"run {run.id} deploys, but its plan has no target")
-    if not (artifacts := _artifacts(world, run)):
-        return False
     repository = world.forge(project).repository(project)
+    entry, target = world.builds.target(repository, run.branch, run.revision)
+    if target is None:
+        raise Broken(f"run {run.id} deploys, but its branch has no target")
+    artifacts = _artifacts(world, run)
+    if artifacts is None:
+        return False
     manifests = world.builds.render(repository, run.revision, project.name, artifacts) if run.keys else {}
     releases = make_releases(world, run, artifacts, manifests)
     with held(world, f"deploy/{project.name}/{run.branch}") as mine:
         if not mine:
             raise Transient(f"another run deploys {run.branch}")
-        environment = place_run(world, project, run, plan.target)
+        environment = place_run(world, project, run, target)
         if reason := _overtaken(world, project, run, environment):
             end_run(world, run.id, RunState.SUPERSEDED, reason)
             return False
-        expose(world, project, environment, plan.entry, releases)
-        return _deploy(world, run, environment, plan.target, releases)
+        expose(world, project, environment, entry, releases)
+        return _deploy(world, run, environment, target, releases)
 
 
 def _artifacts(world: World, run: Run) -> dict[str, str] | None:

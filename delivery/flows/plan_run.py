@@ -15,11 +15,11 @@ from pipelines.runs import Job, JobState, Run, RunState
 def plan_run(world: World, run: Run) -> bool:
     """Move a queued run to BUILDING. Raises Rejected for what the user has to mend, Transient, Conflict."""
     project = world.store.projects.get(run.project)
-    plan = plan_of(world, project, run)
+    plan = _plan(world, project, run)
     if plan.target is None:
         end_run(world, run.id, RunState.SUCCEEDED, f"no environment takes branch {run.branch}: nothing to do")
         return False
-    wanted = wanted_services(plan)
+    wanted = _wanted(plan)
     jobs, reasons = [], {service.name: service.reason for service in plan.services}
     for service in wanted:
         if artifact_of(world, run.project, service.key):
@@ -35,16 +35,23 @@ def plan_run(world: World, run: Run) -> bool:
     report_run(world, planned)
     for job in jobs:
         world.wake("execute_job", job.id)
+    if jobs:
+        _render_ahead(world, project, planned)
     return not jobs
 
 
-def plan_of(world: World, project: Project, run: Run) -> Plan:
-    """Return the plan at the run's revision; it is the same whenever it is asked for."""
+def _render_ahead(world: World, project: Project, run: Run) -> None:
+    """Render while the builds run: bad manifests end the run early, and good ones are at hand when it deploys."""
+    repository = world.forge(project).repository(project)
+    world.builds.render(repository, run.revision, project.name, dict.fromkeys(run.keys, f"sha256:{'0' * 64}"))
+
+
+def _plan(world: World, project: Project, run: Run) -> Plan:
     repository = world.forge(project).repository(project)
     return world.builds.plan(repository, project.name, run.branch, run.revision, project.default_branch)
 
 
-def wanted_services(plan: Plan) -> tuple[PlannedService, ...]:
+def _wanted(plan: Plan) -> tuple[PlannedService, ...]:
     """Return what the target runs: everything in production, the branch's own changes in a preview."""
     if plan.target is not None and plan.target.is_production:
         return plan.services

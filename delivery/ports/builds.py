@@ -80,6 +80,10 @@ class Builds(Protocol):
         """Read colorlane.yaml at `revision`; for previews, compare with the merge base with `default_branch`."""
         ...
 
+    def target(self, repository: Path, branch: str, revision: str) -> tuple[str, Target | None]:
+        """Return the entry service and where the branch goes, as `plan` would, without comparing anything."""
+        ...
+
     def build(
         self, repository: Path, revision: str, service: str, key: str, log: Path, keep_going: Callable[[], bool]
     ) -> BuildOutcome:
@@ -93,7 +97,10 @@ class Builds(Protocol):
     def render(
         self, repository: Path, revision: str, project: str, artifacts: Mapping[str, str]
     ) -> Mapping[str, Sequence[Manifest]]:
-        """Render the manifests of the services in `artifacts` (service -> digest), by service."""
+        """Render the manifests of the services in `artifacts` (service -> digest), by service.
+
+        Asked for the same services again with other digests, it answers from memory.
+        """
         ...
 
     def commit(self, repository: Path, revision: str) -> Commit:

@@ -38,6 +38,10 @@ class FakeBuilds:
         target = Target("production", self.strategy) if production else Target("preview", Strategy(), auto_stop=3600.0)
         return Plan("page", services, target if not branch.startswith("wip/") else None)
 
+    def target(self, repository: Path, branch: str, revision: str) -> tuple[str, Target | None]:
+        plan = self.plan(repository, "shop", branch, revision, "main")
+        return plan.entry, plan.target
+
     def base(self, revision: str, default_branch: str) -> Mapping[str, str]:
         main = self.forge.branches.get(default_branch, "")
         for id in self.history(revision):

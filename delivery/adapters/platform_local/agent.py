@@ -90,7 +90,7 @@ class Agent:
             for folder in (self._folders.desired_dir, self._folders.status_dir):
                 folder.mkdir(parents=True, exist_ok=True)
             async with httpx.AsyncClient(trust_env=False) as client:
-                self._registrar = Registrar(client, self._config.mesh_url, self._config.node)
+                self._registrar = Registrar(client, self._config.mesh_url, self._config.node, self._wake.set)
                 self._around = self._surroundings(client)
                 await self._adopt()
                 await self._work(stop)

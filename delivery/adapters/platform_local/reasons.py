@@ -17,8 +17,10 @@ def replica_reason(replica: Replica) -> str:
     """Return "" for a ready replica."""
     if replica.port_taken:
         return f"{replica.port_taken}; a replica with other ports takes its place"
-    if replica.state == "ready":
+    if replica.usable:
         return ""
+    if replica.state == "ready":
+        return "ready, but the mesh has not taken its registration yet; is the mesh running?"
     if replica.state == "draining":
         return "withdrawing from the mesh, then ending requests in flight"
     if replica.app.process is None:

@@ -23,7 +23,7 @@ MARK = "COLORLANE_WORKLOAD"  # environment variable of every process the agent s
 
 @dataclass(frozen=True)
 class ReplicaRecord:
-    """One replica. `fingerprint` names what it runs; `state` is what the mesh was last told."""
+    """One replica. `fingerprint` names what it runs; `state` is what the mesh is told, `registered`: it took "ready"."""
 
     key: WorkloadKey
     ordinal: int
@@ -32,6 +32,7 @@ class ReplicaRecord:
     plan: PodPlan
     ports: ReplicaPorts
     state: str = "starting"
+    registered: bool = False
     app: Identity | None = None
     sidecar: Identity | None = None
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any
 from urllib.parse import quote
@@ -48,10 +48,15 @@ def endpoint(record: ReplicaRecord) -> Endpoint:
 
 
 class Registrar:
-    """Keeps one node's endpoints registered. `node` names this machine to the mesh."""
+    """Keeps one node's endpoints registered. `node` names this machine to the mesh.
 
-    def __init__(self, client: httpx.AsyncClient, mesh_url: str, node: str) -> None:
+    `accepted` has what the mesh took last, endpoint id -> state; `on_accepted` is called when it took a list.
+    """
+
+    def __init__(self, client: httpx.AsyncClient, mesh_url: str, node: str, on_accepted: Callable[[], None]) -> None:
         self._client, self._mesh, self._node = client, mesh_url.rstrip("/"), node
+        self._on_accepted = on_accepted
+        self.accepted: dict[str, str] = {}
         self._endpoints: list[Endpoint] | None = None  # None: not known yet, nothing may be told
         self._changed = asyncio.Event()
         self.away = ""
@@ -75,14 +80,18 @@ class Registrar:
     async def send(self) -> bool:
         """Send the list once; False when the mesh did not take it."""
         url = f"{self._mesh}/v1/nodes/{quote(self._node, safe='')}/endpoints"
+        endpoints = self._endpoints or []
         try:
-            response = await self._client.put(url, json={"endpoints": self._endpoints or []}, timeout=TIMEOUT)
+            response = await self._client.put(url, json={"endpoints": endpoints}, timeout=TIMEOUT)
             problem = "" if response.is_success else f"answered {response.status_code}: {response.text[:300]}"
         except httpx.HTTPError as error:
             problem = f"{type(error).__name__} {error}".strip()
         if problem != self.away:
             log.info("mesh.registration", node=self._node, problem=problem or None)
             self.away = problem
+        if not problem:
+            self.accepted = {each["id"]: each["state"] for each in endpoints}
+            self._on_accepted()
         return not problem
 
     async def until_withdrawn(self, endpoint_id: str, deadline: float) -> bool:

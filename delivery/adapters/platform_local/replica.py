@@ -80,11 +80,23 @@ class Replica:
         """Return the file with the application's output."""
         return self.record.folder(self._around.folders) / "app.log"
 
+    @property
+    def usable(self) -> bool:
+        """Tell whether the replica is ready and the mesh knows: from then on users may be sent to it."""
+        return self.state == "ready" and self.record.registered
+
+    def note_registration(self) -> None:
+        """Record that the mesh took this replica as ready, if it did."""
+        if self.state == "ready" and not self.record.registered:
+            if self._around.registrar.accepted.get(self.record.endpoint) == "ready":
+                self.record = replace(self.record, registered=True)
+                save(self._around.folders, self.record)
+
     def start(self) -> None:
         """Start both processes side by side, adopting those that live."""
         app, proxy = (adopt(who) if who else None for who in (self.record.app, self.record.sidecar))
         if self.state == "ready" and (app is None or proxy is None):
-            self.record = replace(self.record, state="starting")
+            self.record = replace(self.record, state="starting", registered=False)
         save(self._around.folders, self.record)
         self.sidecar.start(proxy)
         self.app.start(app)
@@ -211,7 +223,13 @@ class Replica:
             self.waiting_since = time.monotonic()
             log.info("replica.state", endpoint=self.record.endpoint, state=state)
         self.ever_ready = self.ever_ready or state == "ready"
-        record = replace(self.record, state=state, app=self._identity("app"), sidecar=self._identity("sidecar"))
+        record = replace(
+            self.record,
+            state=state,
+            registered=self.record.registered and state == "ready",
+            app=self._identity("app"),
+            sidecar=self._identity("sidecar"),
+        )
         if record != self.record:
             self.record = record
             save(self._around.folders, record)

@@ -62,6 +62,8 @@ class Workload:
     def reconcile(self) -> None:
         """Forget replicas that are gone, start and drain others as decided."""
         self.forget_gone()
+        for replica in self.replicas.values():
+            replica.note_registration()
         if self._problem:
             return
         change = decide(self._wanted(), self._views())
@@ -93,7 +95,8 @@ class Workload:
     def _view(self, replica: Replica) -> ReplicaView:
         return ReplicaView(
             ordinal=replica.record.ordinal,
-            state=replica.state,
+            # For decisions a replica is ready when users may be sent to it, not before.
+            state="starting" if replica.state == "ready" and not replica.usable else replica.state,
             # A replica whose port was taken can never start again as it is; another takes its place.
             current=replica.record.fingerprint == self._fingerprint and not replica.port_taken,
             ever_ready=replica.ever_ready,

@@ -324,9 +324,7 @@ def test_late_push_event_of_an_older_commit_is_ignored(shop: FakeWorld) -> None:
     shop.forge.push("alice", "c2", reviews="2")
     shop.forge.push("alice", "c3", reviews="3")
     shop.settle(5)
-    late = receive_delivery(
-        shop.world, "shop", "gitlab", "late", "push", body_of(Push("refs/heads/alice", "x", "c2"))
-    )
+    late = receive_delivery(shop.world, "shop", "gitlab", "late", "push", body_of(Push("refs/heads/alice", "x", "c2")))
     shop.settle(1)
     assert "overtaken" in shop.store.deliveries.get(late.id).outcome
     assert not shop.store.runs.find(revision="c2")
