@@ -159,11 +159,6 @@ class Exchange:
         """Names that were asked for since the last answer and do not exist: to be answered as removed."""
         return [name for name in sorted(self._absent) if name not in table]
 
-    def forget_sent(self, names: Iterable[str]) -> None:
-        """Owe these names again, though their content is the same."""
-        for name in names:
-            self.sent.pop(name, None)
-
     def answer(self, nonce: str, resources: Iterable[Resource], removed: Iterable[str]) -> Response | None:
         """Make a response and note what it tells; None where there is nothing to say and no greeting is due."""
         resources, removed = tuple(resources), tuple(removed)

@@ -3,7 +3,7 @@
 Order is make-before-break (xds_protocol, eventual consistency): clusters, their endpoints, listeners, routes, weights;
 removals last. Routes and listeners wait until the clusters they need are warm, which is when Envoy ACKs them; endpoints
 never wait for that ACK, because Envoy withholds it until it has them. A changed cluster warms again and a delta Envoy
-does not ask for its endpoints then, so they are sent again.
+does not ask for its endpoints then; they are sent again because their version holds the cluster's (translation).
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ class Session:
         self.settled_revision = 0
         self._nonce = 0
         self._weights: Weights = {}
+        self._endpoints: dict[str, Resource] = {}
         self._routes_settled_at: float | None = None
 
     def receive(self, request: Request, now: float) -> list[Response]:
@@ -54,9 +55,15 @@ class Session:
 
     def show(self, view: View, now: float) -> list[Response]:
         """Take in what the proxy should have from now on; return what is to be sent."""
+        self._endpoints = {**self._kept_endpoints(view), **view.tables[ENDPOINTS]}
         self.view = view
         self._routes_settled_at = None
         return self.advance(now)
+
+    def _kept_endpoints(self, view: View) -> dict[str, Resource]:
+        """Endpoints of clusters that the proxy is to remove: it may be warming one, and must not wait for ever."""
+        leaving = self.types[CLUSTER].stale(view.tables[CLUSTER])
+        return {name: self._endpoints[name] for name in leaving if name in self._endpoints}
 
     def advance(self, now: float) -> list[Response]:
         """Return what may be sent now."""
@@ -84,20 +91,15 @@ class Session:
 
     def _responses(self, view: View, now: float) -> Iterator[Response | None]:
         clusters, listeners, routes = self.types[CLUSTER], self.types[LISTENER], self.types[ROUTES]
-        changed = clusters.outstanding(view.tables[CLUSTER])
-        yield self._answer(clusters, changed, self._clusters_to_remove(view, now))
-        self.types[ENDPOINTS].forget_sent(resource.name for resource in changed)
-        yield self._plain(ENDPOINTS, view)
+        yield self._answer(clusters, clusters.outstanding(view.tables[CLUSTER]), self._clusters_to_remove(view, now))
+        members = self.types[ENDPOINTS]
+        yield self._answer(members, members.outstanding(self._endpoints), members.absent(self._endpoints))
         doors = view.tables[LISTENER]
         yield self._answer(listeners, self._warm(listeners.outstanding(doors), view), listeners.stale(doors))
         ways = view.tables[ROUTES]
         yield self._answer(routes, self._warm(routes.outstanding(ways), view), routes.absent(ways))
         yield self._lease(view)
         self._note_routes(view, now)
-
-    def _plain(self, type_url: str, view: View) -> Response | None:
-        exchange, wanted = self.types[type_url], view.tables[type_url]
-        return self._answer(exchange, exchange.outstanding(wanted), exchange.absent(wanted))
 
     def _lease(self, view: View) -> Response | None:
         """The weights. While a proxy still uses an older route table, that table's weights stay beside the new ones."""
@@ -130,9 +132,17 @@ class Session:
         )
 
     def _warm(self, resources: Iterable[Resource], view: View) -> list[Resource]:
-        """Those resources whose clusters the proxy has accepted as they should be."""
+        """Those resources whose clusters the proxy has accepted as they should be, with some endpoints.
+
+        After a reconnection a cluster that is still warming looks accepted; its endpoints do not.
+        """
         clusters, wanted = self.types[CLUSTER], view.tables[CLUSTER]
-        return [each for each in resources if all(clusters.has(name, wanted) for name in each.needs)]
+        members, known = view.tables[ENDPOINTS], self.types[ENDPOINTS].accepted
+
+        def is_warm(name: str) -> bool:
+            return clusters.has(name, wanted) and (name not in members or name in known)
+
+        return [each for each in resources if all(is_warm(name) for name in each.needs)]
 
     def _answer(self, exchange: Exchange, resources: Iterable[Resource], removed: Iterable[str]) -> Response | None:
         if not exchange.opened:

@@ -14,9 +14,12 @@ CACHED = 20_000
 
 
 @lru_cache(maxsize=CACHED)
-def assignment(name: str, port: int, endpoints: tuple[Endpoint, ...]) -> Resource:
-    """The replicas of one version that are ready and have the port; `endpoints` come sorted by id."""
-    content = message("envoy.config.endpoint.v3.ClusterLoadAssignment")(cluster_name=name)
+def assignment(cluster: Resource, port: int, endpoints: tuple[Endpoint, ...]) -> Resource:
+    """The replicas of one version that are ready and have the port; `endpoints` come sorted by id.
+
+    A changed cluster warms anew and Envoy does not ask for its endpoints then (mesh.serving.session).
+    """
+    content = message("envoy.config.endpoint.v3.ClusterLoadAssignment")(cluster_name=cluster.name)
     locality = content.endpoints.add() if endpoints else content.endpoints
     for endpoint in endpoints:
         who = access.endpoint_metadata(endpoint.namespace, endpoint.service, endpoint.color, endpoint.version)
@@ -25,7 +28,7 @@ def assignment(name: str, port: int, endpoints: tuple[Endpoint, ...]) -> Resourc
             host.endpoint.address.socket_address.address = endpoint.address
             host.endpoint.address.socket_address.port_value = number
             host.metadata.CopyFrom(who)
-    return Resource.of(name, content)
+    return Resource.of(cluster.name, content, parent=cluster.version)
 
 
 Replicas = dict[tuple[str, Member], tuple[Endpoint, ...]]

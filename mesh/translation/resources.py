@@ -34,10 +34,15 @@ class Resource:
     heartbeat: bytes = b""
 
     @classmethod
-    def of(cls, name: str, content: Any, *, needs: tuple[str, ...] = (), ttl: float = 0.0) -> Resource:
-        """Serialise a message as the resource `name`; `ttl` in seconds, 0 for ever."""
+    def of(
+        cls, name: str, content: Any, *, needs: tuple[str, ...] = (), ttl: float = 0.0, parent: str = ""
+    ) -> Resource:
+        """Serialise a message as the resource `name`; `ttl` in seconds, 0 for ever.
+
+        `parent` is the version of a resource with which this one must be sent again whenever that changes.
+        """
         wrapped = pack(content)
-        version = hashlib.sha256(wrapped.value).hexdigest()[:16]
+        version = hashlib.sha256(parent.encode() + wrapped.value).hexdigest()[:16]
         envelope = message("envoy.service.discovery.v3.Resource")(name=name, version=version)
         if ttl:
             envelope.ttl.CopyFrom(duration(ttl))

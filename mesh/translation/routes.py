@@ -106,12 +106,16 @@ def _select(host: Any, namespace: str, plan: ServiceLanes | None, service: str, 
         by_code.on_no_match.action.CopyFrom(actions.get(BASELINE, nothing))
         by_header.on_no_match.matcher.CopyFrom(by_code)
         host.matcher.CopyFrom(by_header)
-    return {
-        naming.target_cluster(namespace, service, port, target)
-        for color, lane in plan.owned.items()
-        if color in used
-        for target in lane.targets
-    }
+    lanes = [lane for color, lane in plan.owned.items() if color in used]
+    return {name for lane in lanes for name in _led_to(namespace, lane, service, port)}
+
+
+def _led_to(namespace: str, lane: Lane, service: str, port: int) -> Iterable[str]:
+    """Clusters of the targets, and of all that stand in their chains."""
+    for target in lane.targets:
+        yield naming.target_cluster(namespace, service, port, target)
+        for member in target.chain:
+            yield naming.member_cluster(namespace, service, port, member)
 
 
 def _tree(header: str, actions: Mapping[str, Any]) -> Any:

@@ -116,7 +116,7 @@ def _assignments(namespace: str, plan: ServiceLanes, replicas: Replicas) -> list
     members = {member for lane in plan.owned.values() for member in _members(lane)}
     return [
         endpoints.assignment(
-            naming.member_cluster(namespace, plan.service, port, member),
+            clusters.member(naming.member_cluster(namespace, plan.service, port, member), member.color),
             port,
             replicas.get((plan.service, member), ()),
         )
