@@ -66,6 +66,6 @@ def test_virtual_hosts_say_domain_and_trust() -> None:
 
 
 def test_the_table_of_requests_keeps_room() -> None:
-    """A Lua table that is full to a power of two is rehashed, whole, at nearly every insertion (seen: 5 times the CPU)."""
+    """A Lua table filled up to a power of two is rehashed at nearly every insertion (seen: 5 times the CPU)."""
     kept = int(re.search(r"REQUESTS_KEPT = (\d+)", filters.script()).group(1))  # type: ignore[union-attr]
     assert kept * 1.3 < 2 ** kept.bit_length()
