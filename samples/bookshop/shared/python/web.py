@@ -37,10 +37,18 @@ def get(url, headers=None, timeout=5.0):
             return answer.status, json.load(answer)
     except urllib.error.HTTPError as error:
         with error:
-            text = error.read(2000).decode("utf-8", "replace")
-        return error.code, {"error": text}
+            return error.code, failure(error.read(2000).decode("utf-8", "replace"))
     except (OSError, ValueError) as error:
         return 0, {"error": str(error)}
+
+
+def failure(text):
+    """Return a document with `error` for the body of a failed answer, whoever wrote it."""
+    try:
+        document = json.loads(text)
+    except ValueError:
+        document = None
+    return document if isinstance(document, dict) and "error" in document else {"error": text}
 
 
 def kept(headers, names):
