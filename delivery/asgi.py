@@ -17,6 +17,7 @@ from delivery.api.security import check_bind
 from delivery.bootstrap import Colorlane, build, describe
 from delivery.settings import Settings
 from delivery.ui import mount
+from delivery.worker.logs import configure
 
 log = structlog.get_logger(__name__)
 
@@ -25,6 +26,7 @@ GRACE = 2  # seconds for open streams at shutdown; their clients come back by th
 
 def create_app() -> FastAPI:
     """Return the application of this process. Raises Rejected when it would be open to others without a token."""
+    configure()  # structlog's own default draws tracebacks with all locals: slow, and with secrets in them
     settings = Settings()
     check_bind(settings.api_host, settings.api_token)
     parts = build(settings)

@@ -15,6 +15,7 @@ from delivery.api.context import Ctx, Here
 from delivery.api.paging import Page, Wanted, page_of
 from delivery.api.rolloutshapes import Order, RolloutShape, show_rollout
 from delivery.api.streams import rollout_stream, stream
+from delivery.flows.operate_rollout import approve_rollout, operate_rollout
 from delivery.flows.world import World
 from delivery.rollouts.model import TERMINAL, Phase
 
