@@ -181,7 +181,7 @@ def test_bad_canary_is_rolled_back_quarantined_and_reported() -> None:
     old = stable(shop)
     shop.forge.push("main", "c2", reviews="2")
     shop.settle(3)
-    serve(shop, rollout_of(shop, "c2"), 0.3, 40)
+    serve(shop, rollout_of(shop, "c2"), 0.3, 120)
     rollout = rollout_of(shop, "c2")
     assert rollout.phase is Phase.ROLLED_BACK
     assert stable(shop) == old
@@ -395,7 +395,7 @@ def test_mesh_that_is_away_delays_and_changes_nothing() -> None:
     rollout = rollout_of(shop, "c2")
     assert (rollout.phase, rollout.weight) == (Phase.PROGRESSING, 10)
     shop.traffic.away = False
-    serve(shop, rollout, 0.3, 40)
+    serve(shop, rollout, 0.3, 120)
     assert rollout_of(shop, "c2").phase is Phase.ROLLED_BACK
 
 
