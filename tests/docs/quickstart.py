@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from tests.docs.pages import pages
+from tests.docs.pages import Page, pages
 
 PAGE = "docs/quickstart.md"
 
@@ -27,3 +27,13 @@ def write(directory: Path) -> None:
         path = directory / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
+
+
+def sections() -> dict[str, list[str]]:
+    """Return heading -> its shell blocks, in order."""
+    (page,) = (each for each in pages() if each.path == PAGE)
+    found = {}
+    for part in re.split(r"^## (?:\d+\. )?", page.text, flags=re.MULTILINE)[1:]:
+        title, _, text = part.partition("\n")
+        found[title] = [block.text for block in Page(PAGE, text).blocks() if block.language == "sh"]
+    return found
