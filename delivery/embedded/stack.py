@@ -100,15 +100,18 @@ class Stack:
         left = await end_leftovers(self.state_dir)
         if left:
             progress(f"ended what an earlier run left behind: {', '.join(left)}")
-        layout, redis_url = self._lay_out()
-        self._supervisor = Supervisor(self.state_dir, describe(layout), self._environment(redis_url))
+        layout, redis_url = self.lay_out()
+        self._supervisor = Supervisor(self.state_dir, describe(layout), self.environment(redis_url))
         try:
             await self._supervisor.start(progress)
         except BaseExceptionGroup as group:
             raise _first(group) from None
 
-    def _lay_out(self) -> tuple[Layout, str]:
-        """Choose ports and write what processes read at their start."""
+    def lay_out(self) -> tuple[Layout, str]:
+        """Choose ports and write what processes read at their start; return that and the URL of Redis.
+
+        Raises Rejected for a taken port or a missing redis-server.
+        """
         settings = self.settings
         check_free(
             {
@@ -138,7 +141,7 @@ class Stack:
         write_bootstrap(settings, layout.gateway_bootstrap, layout.gateway_admin)
         return layout, f"redis://{LOOPBACK}:{redis_port}/0" if own_redis else settings.redis_url
 
-    def _environment(self, redis_url: str) -> dict[str, str]:
+    def environment(self, redis_url: str) -> dict[str, str]:
         """Return the environment of all processes: ours, and every setting as it stands here."""
         env = {**os.environ, "PYTHONUNBUFFERED": "1"}
         for name in type(self.settings).model_fields:

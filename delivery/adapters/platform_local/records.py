@@ -23,7 +23,10 @@ MARK = "COLORLANE_WORKLOAD"  # environment variable of every process the agent s
 
 @dataclass(frozen=True)
 class ReplicaRecord:
-    """One replica. `fingerprint` names what it runs; `state` is what the mesh is told, `registered`: it took "ready"."""
+    """One replica.
+
+    `fingerprint` names what it runs; `state` is what the mesh is told; `registered`: the mesh took it as ready.
+    """
 
     key: WorkloadKey
     ordinal: int

@@ -62,7 +62,7 @@ class Replica:
         self.sidecar = Keeper(self._launch_sidecar, SIDECAR_BACKOFF, self._follow)
         self.health: AppHealth | None = None
         self.sidecar_ready = False
-        self.ever_ready = record.state == "ready"
+        self.ever_ready = record.registered
         self.port_taken = ""
         self.gone = False
         self.waiting_since = time.monotonic()
@@ -87,10 +87,11 @@ class Replica:
 
     def note_registration(self) -> None:
         """Record that the mesh took this replica as ready, if it did."""
-        if self.state == "ready" and not self.record.registered:
-            if self._around.registrar.accepted.get(self.record.endpoint) == "ready":
-                self.record = replace(self.record, registered=True)
-                save(self._around.folders, self.record)
+        taken = self._around.registrar.accepted.get(self.record.endpoint) == "ready"
+        if taken and self.state == "ready" and not self.record.registered:
+            self.ever_ready = True
+            self.record = replace(self.record, registered=True)
+            save(self._around.folders, self.record)
 
     def start(self) -> None:
         """Start both processes side by side, adopting those that live."""
@@ -222,7 +223,6 @@ class Replica:
         if state != self.state:
             self.waiting_since = time.monotonic()
             log.info("replica.state", endpoint=self.record.endpoint, state=state)
-        self.ever_ready = self.ever_ready or state == "ready"
         record = replace(
             self.record,
             state=state,

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import socket
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -21,6 +22,13 @@ def server(name: str, port: int, stage: int, prelude: str = "pass") -> Descripti
     code = f"{prelude}\nimport http.server as h\n{serve}"
     readiness = Readiness("http", port=port, path="/", deadline=20)
     return Description(name, (sys.executable, "-u", "-c", code), readiness, stage, grace=2)
+
+
+def free_ports(count: int) -> list[int]:
+    """Return ports that are free now."""
+    with contextlib.ExitStack() as held:
+        sockets = [held.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
+        return [each.getsockname()[1] for each in sockets]
 
 
 @contextlib.asynccontextmanager

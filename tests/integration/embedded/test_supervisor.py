@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,7 +16,7 @@ import pytest
 from delivery.embedded.leftovers import MARK, alone
 from delivery.errors import Conflict, Transient
 from delivery.processes.identity import find_marked
-from tests.integration.embedded.supervised import running, server
+from tests.integration.embedded.supervised import free_ports, running, server
 
 pytestmark = pytest.mark.integration
 ROOT = Path(__file__).resolve().parents[3]
@@ -25,10 +24,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 @pytest.fixture
 def ports():
-    with contextlib.ExitStack() as held:
-        sockets = [held.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(2)]
-        found = [each.getsockname()[1] for each in sockets]
-    return found
+    return free_ports(2)
 
 
 def marked(state_dir):

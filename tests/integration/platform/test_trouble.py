@@ -158,10 +158,11 @@ def test_a_mesh_that_is_away_is_waited_for(rig):
     rig.mesh.away = True
     spec = workload(rig.state_dir)
     rig.platform.apply(spec)
-    rig.until_health(spec.key, Health.READY)
-    assert rig.mesh.endpoints() == {}
+    rig.until(lambda: "is the mesh running?" in rig.platform.status(spec.key).reason, "the reason")
+    assert rig.platform.status(spec.key).health is Health.STARTING
     rig.mesh.away = False
-    rig.until(lambda: rig.mesh.endpoints(), "registration")
+    rig.until_health(spec.key, Health.READY)
+    assert rig.mesh.endpoints()["bookshop/reviews/alice/v1/0"]["state"] == "ready"
     rig.mesh.away = True
     rig.platform.remove(spec.key, generation=2)
     rig.until_health(spec.key, Health.ABSENT)
