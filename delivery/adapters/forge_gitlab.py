@@ -71,7 +71,7 @@ class GitlabForge:
         }
         try:
             commit = self._api(project).projects.get(project.forge_project, lazy=True).commits.get(revision, lazy=True)
-            commit.statuses.create(status)
+            commit.statuses.create(status, obey_rate_limit=False)
         except GitlabError as error:
             _judge(error, project, revision, name)
         except requests.RequestException as error:
