@@ -23,9 +23,9 @@ def claim(writes: Engine, name: str, owner: str, until: float, now: float) -> bo
         index_elements=[leases.c.name],
         set_={"owner": owner, "until": until},
         where=or_(leases.c.owner == owner, leases.c.until <= now),
-    )
+    ).returning(leases.c.owner)  # not the row count: of an insert it is -1 on PostgreSQL
     with writes.begin() as connection:
-        return bool(connection.execute(statement).rowcount == 1)
+        return connection.execute(statement).first() is not None
 
 
 def release(writes: Engine, owner: str, name: str | None = None) -> None:
