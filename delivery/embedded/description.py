@@ -1,6 +1,7 @@
 """The processes of the embedded stack: pure. Neighbours: supervisor (runs them), readiness (asks them).
 
-Stages start one after the other and stop in reverse; the processes of a stage start side by side.
+Processes start side by side, each as soon as those it needs are ready: all can wait for the others by themselves,
+but a start without retries is quicker. They stop stage by stage, from the highest down.
 """
 
 from __future__ import annotations
@@ -32,12 +33,16 @@ class Readiness:
 
 @dataclass(frozen=True)
 class Description:
-    """One process. `grace`: seconds between SIGTERM and SIGKILL; `end_signal`: what it gets when `up` itself dies."""
+    """One process. `needs`: names of those that are ready before it starts; `stage`: higher ones stop first.
+
+    `grace`: seconds between SIGTERM and SIGKILL; `end_signal`: what it gets when `up` itself dies.
+    """
 
     name: str
     argv: tuple[str, ...]
     readiness: Readiness
     stage: int
+    needs: tuple[str, ...] = ()
     grace: float = 5.0
     env: Mapping[str, str] = field(default_factory=dict)
     end_signal: int = signal.SIGTERM
@@ -65,7 +70,7 @@ class Layout:
 
 
 def describe(layout: Layout) -> tuple[Description, ...]:
-    """Return the processes in the order in which they start."""
+    """Return the processes."""
     redis = (_redis(layout),) if layout.redis_program else ()
     workers = (_worker("control", layout.control_threads), _worker("build", layout.build_threads))
     return (*redis, _mesh(layout), _gateway(layout), _agent(layout), _api(layout), *workers)
@@ -87,7 +92,8 @@ def _redis(layout: Layout) -> Description:
 
 
 def _mesh(layout: Layout) -> Description:
-    return Description("mesh", _python("mesh"), Readiness("http", port=layout.mesh_port, path="/readyz"), stage=1)
+    readiness = Readiness("http", port=layout.mesh_port, path="/readyz")
+    return Description("mesh", _python("mesh"), readiness, stage=1, needs=("redis",))
 
 
 def _gateway(layout: Layout) -> Description:
@@ -98,12 +104,12 @@ def _gateway(layout: Layout) -> Description:
 def _agent(layout: Layout) -> Description:
     # It ends every workload when it is told to stop, requests in flight first.
     readiness = Readiness("pid", path=str(layout.state_dir / "platform" / "agent.json"))
-    return Description("agent", _python("delivery", "agent"), readiness, stage=2, grace=20)
+    return Description("agent", _python("delivery", "agent"), readiness, stage=3, grace=20)
 
 
 def _api(layout: Layout) -> Description:
     readiness = Readiness("http", port=layout.api_port, path="/healthz")
-    return Description("api", _python("delivery", "api"), readiness, stage=2)
+    return Description("api", _python("delivery", "api"), readiness, stage=4, needs=("redis",))
 
 
 def _worker(queue: str, threads: int) -> Description:
@@ -114,7 +120,8 @@ def _worker(queue: str, threads: int) -> Description:
         *("--without-gossip", "--without-mingle"),
     )
     # A worker that is told to stop waits for its tasks; all of them can be taken up again, so not for long.
-    return Description(f"worker-{queue}", argv, Readiness("log", text='"event": "worker"'), stage=2, grace=3)
+    readiness = Readiness("log", text='"event": "worker"')
+    return Description(f"worker-{queue}", argv, readiness, stage=4, needs=("redis",), grace=3)
 
 
 def _python(*words: str) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Starts the described processes stage by stage, keeps them running, stops them in reverse. Runs on one event loop.
+"""Starts the described processes, keeps them running, stops them stage by stage. Runs on one event loop.
 
 The thread of that loop must live as long as the processes: they end with it (PR_SET_PDEATHSIG), so that a killed
 `up` leaves nothing behind. Neighbours: description, readiness, stack (gives the thread).
@@ -55,17 +55,18 @@ class Supervisor:
     async def start(self, progress: Progress) -> None:
         """Start everything. Raises Transient with the end of the log of a process that does not get ready."""
         self._chores = asyncio.create_task(self._cap_logs())
-        for _, stage in groupby(self._descriptions.values(), key=lambda each: each.stage):
-            async with asyncio.TaskGroup() as starting:
-                for description in stage:
-                    starting.create_task(self._start(description, progress))
+        ready = {name: asyncio.Event() for name in self._descriptions}
+        async with asyncio.TaskGroup() as starting:
+            for description in self._descriptions.values():
+                starting.create_task(self._start(description, ready, progress))
 
     async def stop(self) -> None:
-        """Stop everything, in reverse order."""
+        """Stop everything, the highest stage first."""
         if self._chores is not None:
             self._chores.cancel()
         started = [each for each in self._descriptions.values() if each.name in self._keepers]
-        for _, stage in groupby(reversed(started), key=lambda each: each.stage):
+        started.sort(key=lambda each: each.stage, reverse=True)
+        for _, stage in groupby(started, key=lambda each: each.stage):
             await asyncio.gather(*(self._stop(description) for description in stage))
 
     def process_of(self, name: str) -> Process | None:
@@ -77,7 +78,10 @@ class Supervisor:
         """Return how often a process was started again."""
         return self._keepers[name].restarts
 
-    async def _start(self, description: Description, progress: Progress) -> None:
+    async def _start(self, description: Description, ready: Mapping[str, asyncio.Event], progress: Progress) -> None:
+        for need in description.needs:
+            if need in ready:  # Redis may be somebody else's
+                await ready[need].wait()
         name, began = description.name, time.monotonic()
         place = LogMark(self._log(name))
         keeper = Keeper(lambda: self._launch(description), BACKOFF, lambda: self._note(name))
@@ -91,6 +95,7 @@ class Supervisor:
         took = time.monotonic() - began
         self._say("process.ready", process=name, seconds=round(took, 3))
         progress(f"{name} is ready ({took:.1f} s)")
+        ready[name].set()
 
     async def _ready(self, description: Description, keeper: Keeper, place: LogMark) -> bool:
         process = keeper.process

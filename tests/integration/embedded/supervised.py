@@ -16,12 +16,12 @@ from delivery.embedded.leftovers import alone, end_leftovers
 from delivery.embedded.supervisor import Supervisor
 
 
-def server(name: str, port: int, stage: int, prelude: str = "pass") -> Description:
-    """Return a process that serves HTTP on the port, after the prelude."""
+def server(name: str, port: int, *needs: str, prelude: str = "pass") -> Description:
+    """Return a process that serves HTTP on the port, after the prelude and when those it needs are ready."""
     serve = f"h.ThreadingHTTPServer(('127.0.0.1', {port}), h.SimpleHTTPRequestHandler).serve_forever()"
     code = f"{prelude}\nimport http.server as h\n{serve}"
     readiness = Readiness("http", port=port, path="/", deadline=20)
-    return Description(name, (sys.executable, "-u", "-c", code), readiness, stage, grace=2)
+    return Description(name, (sys.executable, "-u", "-c", code), readiness, len(needs), needs, grace=2)
 
 
 def free_ports(count: int) -> list[int]:
@@ -48,7 +48,9 @@ async def main(state_dir: Path, ports: list[int]) -> None:
     stubborn = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)"
     with alone(state_dir):
         print("ended:", *await end_leftovers(state_dir, grace=0.5), flush=True)
-        async with running(state_dir, server("first", ports[0], 0, stubborn), server("second", ports[1], 1)) as (
+        async with running(
+            state_dir, server("first", ports[0], prelude=stubborn), server("second", ports[1], "first")
+        ) as (
             _,
             progress,
         ):

@@ -38,8 +38,8 @@ async def until(condition, seconds=10.0):
         await asyncio.sleep(0.005)
 
 
-async def test_stages_start_in_order_and_everything_ends(tmp_path, ports):
-    async with running(tmp_path, server("first", ports[0], 0), server("second", ports[1], 1)) as (stack, progress):
+async def test_what_is_needed_starts_first_and_everything_ends(tmp_path, ports):
+    async with running(tmp_path, server("first", ports[0]), server("second", ports[1], "first")) as (stack, progress):
         assert [line.split()[0] for line in progress] == ["first", "second"]
         assert sorted(marked(tmp_path)) == sorted(stack.process_of(name).pid for name in ("first", "second"))
     assert marked(tmp_path) == []
@@ -47,7 +47,7 @@ async def test_stages_start_in_order_and_everything_ends(tmp_path, ports):
 
 
 async def test_a_killed_process_is_back_at_once(tmp_path, ports):
-    async with running(tmp_path, server("first", ports[0], 0)) as (stack, _):
+    async with running(tmp_path, server("first", ports[0])) as (stack, _):
         before = stack.process_of("first").pid
         began = time.monotonic()
         os.kill(before, signal.SIGKILL)
@@ -57,9 +57,9 @@ async def test_a_killed_process_is_back_at_once(tmp_path, ports):
 
 
 async def test_a_process_that_fails_at_its_start_is_shown_with_its_last_words(tmp_path, ports):
-    broken = server("first", ports[0], 0, prelude="raise SystemExit('COLORLANE_X is wrong')")
+    broken = server("first", ports[0], prelude="raise SystemExit('COLORLANE_X is wrong')")
     with pytest.raises(ExceptionGroup) as caught:
-        async with running(tmp_path, broken, server("second", ports[1], 1)):
+        async with running(tmp_path, broken, server("second", ports[1], "first")):
             pass
     failure = caught.value.exceptions[0]
     assert isinstance(failure, Transient)
