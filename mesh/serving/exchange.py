@@ -84,7 +84,7 @@ class Exchange:
         self.sent = dict(request.initial_versions)
         self.accepted = dict(request.initial_versions)
         self.subscribed.update(name for name in request.subscribe if name != WILDCARD)
-        self._absent.update(name for name in self.subscribed if name not in self.sent)
+        self._absent.update(self.subscribed)  # what was removed while it was away must be told too
 
     def _subscribe(self, names: Iterable[str]) -> None:
         for name in names:
