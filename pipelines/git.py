@@ -11,6 +11,7 @@ import os
 import re
 import stat
 import subprocess
+import tempfile
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -96,7 +97,7 @@ class Git:
         files = [entry for entry in entries if entry.mode != "160000"]
         _refuse_hostile(files)
         links: list[tuple[str, bytes]] = []
-        with self._blobs() as read:
+        with self._blobs(files) as read:
             left = MAX_EXPORT_BYTES
             for entry in files:
                 content = read(entry.blob, left)
@@ -130,49 +131,44 @@ class Git:
         return ["git", "-C", str(self._repository), "-c", "core.quotePath=false", *arguments]
 
     @contextmanager
-    def _blobs(self) -> Iterator[_BlobReader]:
-        """Yield a reader over one `git cat-file --batch`, killed when it takes longer than the limit or on errors."""
-        process = subprocess.Popen(
-            self._argv("cat-file", "--batch"), env=_ENVIRONMENT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
-        )
+    def _blobs(self, entries: Iterable[TreeEntry]) -> Iterator[_BlobReader]:
+        """Yield a reader of the entries' blobs, in order; its Git is killed when it takes longer than the limit."""
+        with tempfile.TemporaryFile() as wanted:  # a file, not a pipe: neither side can wait for the other
+            wanted.writelines(f"{entry.blob}\n".encode() for entry in entries)
+            wanted.seek(0)
+            process = subprocess.Popen(
+                self._argv("cat-file", "--batch", "--buffer"), env=_ENVIRONMENT, stdin=wanted, stdout=subprocess.PIPE
+            )
         watchdog = threading.Timer(self._timeout, process.kill)
         watchdog.daemon = True
         watchdog.start()
-        assert process.stdin is not None and process.stdout is not None  # noqa: S101, PT018 - both were asked for
+        assert process.stdout is not None  # noqa: S101 - it was asked for
         try:
-            yield _BlobReader(process.stdin, process.stdout)
+            yield _BlobReader(process.stdout)
         finally:
             watchdog.cancel()
             process.kill()
             process.wait()
-            process.stdin.close()
             process.stdout.close()
 
 
 class _BlobReader:
-    """Asks one object at a time, so neither pipe can fill up."""
+    """Reads the answers of `git cat-file --batch` in the order of the questions."""
 
-    def __init__(self, requests: IO[bytes], answers: IO[bytes]) -> None:
-        self._requests = requests
+    def __init__(self, answers: IO[bytes]) -> None:
         self._answers = answers
 
     def __call__(self, blob: str, limit: int) -> bytes:
-        """Return the blob's content. Raises Rejected when it is longer than `limit` or not there."""
-        try:
-            self._requests.write(f"{blob}\n".encode())
-            self._requests.flush()
-            head = self._answers.readline().split()
-        except BrokenPipeError:
-            head = []
+        """Return the next blob, which is `blob`. Raises Rejected when it is longer than `limit` or not there."""
+        head = self._answers.readline().split()
         if not head:
             raise Transient("git cat-file ended early or took too long", retry_after=5)
-        if len(head) != 3 or head[1] != b"blob":
+        if len(head) != 3 or head[1] != b"blob" or head[0] != blob.encode():
             raise Rejected(f"object {blob} is missing from the repository", field="revision", value=blob)
         size = int(head[2])
         if size > limit:
             raise Rejected(f"the exported files exceed {MAX_EXPORT_BYTES} bytes", field="revision", value=blob)
-        content = self._answers.read(size)
-        self._answers.read(1)
+        content = self._answers.read(size + 1)[:size]
         if len(content) != size:
             raise Transient("git cat-file ended early or took too long", retry_after=5)
         return content

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -73,7 +74,15 @@ class Plan:
 def watched_files(service: ServiceSpec, tree: Tree) -> dict[str, TreeEntry]:
     """Return the entries the service's patterns match, sorted by path: all a build of it may see."""
     patterns = GitIgnoreSpec.from_lines(service.watch)
-    return {path: tree[path] for path in sorted(patterns.match_files(tree.keys()))}
+    prefixes = tuple(_literal_prefix(pattern) for pattern in service.watch if not pattern.startswith("!"))
+    near = (path for path in tree if path.startswith(prefixes))  # in a large repository most files are far
+    return {path: tree[path] for path in sorted(patterns.match_files(near))}
+
+
+def _literal_prefix(pattern: str) -> str:
+    """Return what every path the pattern matches begins with; "" for patterns that match at any depth (gitignore)."""
+    anchored = "/" in pattern.rstrip("/")
+    return re.split(r"[*?\[\\ ]", pattern.lstrip("/"), maxsplit=1)[0].rstrip("/") if anchored else ""
 
 
 def content_key(service: ServiceSpec, tree: Tree, builder: str = BUILDER) -> str:

@@ -14,7 +14,6 @@ import signal
 import sys
 import time
 from contextlib import suppress
-from pathlib import Path
 from types import FrameType
 
 PR_SET_PDEATHSIG = 1
@@ -88,13 +87,14 @@ def _reap() -> None:
 def _descendants() -> set[int]:
     """Return the pids below this process, read from /proc."""
     children: dict[int, list[int]] = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
+    for name in os.listdir("/proc"):  # pathlib would double this script's start
+        if name.isdigit():
             try:  # "pid (name) state ppid ...": the name may hold spaces and brackets
-                parent = int((entry / "stat").read_text(errors="replace").rpartition(")")[2].split()[1])
+                with open(f"/proc/{name}/stat", encoding="utf-8", errors="replace") as stat:
+                    parent = int(stat.read().rpartition(")")[2].split()[1])
             except (OSError, IndexError, ValueError):
                 continue
-            children.setdefault(parent, []).append(int(entry.name))
+            children.setdefault(parent, []).append(int(name))
     found: set[int] = set()
     waiting = [os.getpid()]
     while waiting:

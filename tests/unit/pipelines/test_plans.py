@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pathspec import GitIgnoreSpec
 
 from pipelines.errors import InvalidSpec
 from pipelines.plans import Action, TreeEntry, content_key, content_keys, plan, watched_files
-from pipelines.specs import parse_spec
+from pipelines.specs import ServiceSpec, parse_spec
 
 SPEC = parse_spec("""
 entry: shop
@@ -110,6 +111,23 @@ def test_what_the_tree_does_not_hold_is_told_at_once() -> None:
         ("services.shop.path", 4),
         ("manifests", 0),
     }
+
+
+PATTERNS = st.text(alphabet="ab/*?[]! \\", min_size=1, max_size=7)
+NAMES = st.text(alphabet="ab/", min_size=1, max_size=6).filter(
+    lambda path: "//" not in path and path.strip("/") == path
+)
+
+
+@given(st.lists(PATTERNS, min_size=1, max_size=4), st.lists(NAMES, max_size=15))
+def test_looking_near_the_patterns_finds_what_looking_everywhere_does(patterns: list[str], names: list[str]) -> None:
+    try:
+        everywhere = GitIgnoreSpec.from_lines(patterns)
+    except ValueError:
+        return
+    entries = {path: TreeEntry(path, "100644", "1") for path in names}
+    service = ServiceSpec("a", "a", tuple(patterns))
+    assert list(watched_files(service, entries)) == sorted(everywhere.match_files(entries))
 
 
 PATHS = st.from_regex(r"services/(shop|reviews)/[a-zé ]{1,5}", fullmatch=True)
