@@ -64,6 +64,7 @@ class Exchange:
         self._in_flight: dict[str, dict[str, str]] = {}
         self._absent: set[str] = set()
         self._greeting_due = False
+        self._owed_at_opening: set[str] = set()
 
     # Requests
 
@@ -81,7 +82,9 @@ class Exchange:
         self.opened = True
         if WILDCARD in request.subscribe or (self._wildcard_allowed and not request.subscribe):
             self.wildcard = self._greeting_due = True
-        self.sent = dict(request.initial_versions)
+        self.sent = {
+            name: version for name, version in request.initial_versions.items() if name not in self._owed_at_opening
+        }
         self.accepted = dict(request.initial_versions)
         self.subscribed.update(name for name in request.subscribe if name != WILDCARD)
         self._absent.update(self.subscribed)  # what was removed while it was away must be told too
@@ -132,6 +135,14 @@ class Exchange:
                 self.accepted[name] = version
             if name in self.rejected:
                 del self.rejected[name]
+
+    def owe(self, names: Iterable[str]) -> None:
+        """Send these again though their versions are the same; also if the proxy has not asked for the type yet."""
+        if self.opened:
+            for name in names:
+                self.sent.pop(name, None)
+        else:
+            self._owed_at_opening.update(names)
 
     # Answers
 

@@ -3,7 +3,8 @@
 Order is make-before-break (xds_protocol, eventual consistency): clusters, their endpoints, listeners, routes, weights;
 removals last. Routes and listeners wait until the clusters they need are warm, which is when Envoy ACKs them; endpoints
 never wait for that ACK, because Envoy withholds it until it has them. A changed cluster warms again and a delta Envoy
-does not ask for its endpoints then; they are sent again because their version holds the cluster's (translation).
+does not ask for its endpoints then: they are owed again. That their version holds the cluster's (translation) covers a
+stream that broke between the two.
 """
 
 from __future__ import annotations
@@ -91,8 +92,10 @@ class Session:
 
     def _responses(self, view: View, now: float) -> Iterator[Response | None]:
         clusters, listeners, routes = self.types[CLUSTER], self.types[LISTENER], self.types[ROUTES]
-        yield self._answer(clusters, clusters.outstanding(view.tables[CLUSTER]), self._clusters_to_remove(view, now))
+        changed = clusters.outstanding(view.tables[CLUSTER])
+        yield self._answer(clusters, changed, self._clusters_to_remove(view, now))
         members = self.types[ENDPOINTS]
+        members.owe(resource.name for resource in changed)
         yield self._answer(members, members.outstanding(self._endpoints), members.absent(self._endpoints))
         doors = view.tables[LISTENER]
         yield self._answer(listeners, self._warm(listeners.outstanding(doors), view), listeners.stale(doors))
