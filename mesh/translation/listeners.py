@@ -26,7 +26,7 @@ def gateway(address: str, port: int) -> Resource:
     manager.normalize_path.value = True
     manager.local_reply_config.CopyFrom(_readable())
     _from_routes(manager, naming.GATEWAY_ROUTES)
-    return _listener(naming.GATEWAY_LISTENER, address, port, manager)
+    return _listener(naming.GATEWAY_LISTENER, address, port, manager, direction="INBOUND")
 
 
 @lru_cache(maxsize=CACHED)
@@ -41,7 +41,7 @@ def outbound(address: str, port: int, namespace: str) -> Resource:
     manager.generate_request_id.value = False
     manager.local_reply_config.CopyFrom(_readable())
     _from_routes(manager, naming.outbound_routes(namespace))
-    return _listener(naming.OUTBOUND_LISTENER, address, port, manager)
+    return _listener(naming.OUTBOUND_LISTENER, address, port, manager, direction="OUTBOUND")
 
 
 @lru_cache(maxsize=CACHED)
@@ -57,7 +57,7 @@ def inbound(address: str, port: int, inbound_port: int) -> Resource:
     route = host.routes.add(match={"prefix": "/"})
     route.route.cluster = name
     route.route.timeout.SetInParent()
-    return _listener(name, address, inbound_port, manager, needs=(name,))
+    return _listener(name, address, inbound_port, manager, needs=(name,), direction="INBOUND")
 
 
 def _manager(stat_prefix: str, chain: list[Any]) -> Any:
@@ -77,9 +77,13 @@ def _from_routes(manager: Any, name: str) -> None:
     manager.rds.config_source.resource_api_version = 2  # V3
 
 
-def _listener(name: str, address: str, port: int, manager: Any, needs: tuple[str, ...] = ()) -> Resource:
+def _listener(
+    name: str, address: str, port: int, manager: Any, *, direction: str, needs: tuple[str, ...] = ()
+) -> Resource:
+    """`direction`: a sidecar that drains closes its INBOUND listeners only (mesh.sidecar.drain)."""
     listener = message("envoy.config.listener.v3.Listener")(
         name=name,
+        traffic_direction=direction,
         address={"socket_address": {"address": address, "port_value": port}},
         enable_reuse_port={"value": False},  # a port in use must be an error, not shared between two proxies
         filter_chains=[{"filters": [{"name": MANAGER, "typed_config": pack(manager)}]}],
