@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import traceback
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -157,7 +158,8 @@ class GitHost:
         try:
             return await self._pushed(request.project)
         except Exception as error:
-            log.error("git.push_unnoticed", project=request.project, error=repr(error), exc_info=error)
+            stack = "".join(traceback.format_exception(error))
+            log.error("git.push_unnoticed", project=request.project, error=repr(error), stack=stack)
             return ("Colorlane: your push is stored; its run will start when the service is back to health.",)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from http import HTTPStatus
 from typing import Any, cast
 
@@ -89,6 +90,8 @@ async def _http(request: Request, error: Exception) -> JSONResponse:
 
 async def _bug(request: Request, error: Exception) -> JSONResponse:
     """A bug: the details go to the log, never to the caller."""
-    log.error("request.failed", method=request.method, path=request.url.path, error=repr(error), exc_info=error)
+    # The stack as text: renderers that print local variables would print secrets, too.
+    stack = "".join(traceback.format_exception(error))
+    log.error("request.failed", method=request.method, path=request.url.path, error=repr(error), stack=stack)
     kind = "an invariant does not hold" if isinstance(error, Broken) else "an unexpected error"
     return problem(500, f"{kind}; this is a bug of Colorlane", remedy="see the log of the api process")

@@ -133,7 +133,7 @@ def _receive(world: World, project: Project, headers: Mapping[str, str], body: b
     now = world.clock.now()
     row = receive_delivery(world, project.name, "gitlab", key, event, body)
     duplicate = row.received_at < now
-    log.info("webhook.received", project=project.name, delivery=row.id, event=event, duplicate=duplicate)
+    log.info("webhook.received", project=project.name, delivery=row.id, hook=event, duplicate=duplicate)
     return Receipt(delivery=row.id, state=row.state, outcome=row.outcome, duplicate=duplicate)
 
 
