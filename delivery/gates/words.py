@@ -10,6 +10,7 @@ from delivery.gates import proof
 from delivery.gates.policy import GatePolicy
 from delivery.gates.verdict import Outcome, Verdict
 
+MIN_SECONDS = 10.0  # of a step before any pass: slow answers must have had the time to come in
 SUSPICIOUS = 5.0  # evidence against the candidate at which nothing is promoted, although it is far from certain
 _LOG_RULED_OUT = math.log(proof.RULED_OUT)
 
@@ -30,6 +31,9 @@ def verdict(state: State, policy: GatePolicy, values: Mapping[str, float]) -> Ve
         return Verdict(Outcome.INCONCLUSIVE, _suspicion(state, values, evidence), _more(missing, state), evidence)
     if missing > 0:
         return Verdict(Outcome.INCONCLUSIVE, _holding(state), _more(missing, state), evidence)
+    left = MIN_SECONDS - (state["at"] - state["proof"]["from"])
+    if left > 0:
+        return Verdict(Outcome.INCONCLUSIVE, _holding(state), f"{left:.0f} s more of the same", evidence)
     return Verdict(Outcome.PASSED, _passed(state, policy), "", evidence)
 
 
