@@ -17,6 +17,7 @@ from delivery.api.security import check_bind
 from delivery.bootstrap import Colorlane, build, describe
 from delivery.settings import Settings
 from delivery.ui import mount
+from delivery.worker import logs
 from delivery.worker.logs import configure
 
 log = structlog.get_logger(__name__)
@@ -29,6 +30,7 @@ def create_app() -> FastAPI:
     configure()  # structlog's own default draws tracebacks with all locals: slow, and with secrets in them
     settings = Settings()
     check_bind(settings.api_host, settings.api_token)
+    logs.configure()
     parts = build(settings)
     log.info("api.started", **describe(parts))
     return assemble(parts)

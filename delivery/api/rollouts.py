@@ -5,7 +5,7 @@ Neighbours: flows.operate_rollout, streams.
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Path, Query
 from fastapi.responses import StreamingResponse
@@ -37,7 +37,12 @@ def list_rollouts(
 ) -> Page[RolloutShape]:
     """List rollouts, newest first."""
     wanted_phases = tuple(each for each in Phase if each not in TERMINAL) if active and phase is None else phase
-    filters = {"project": project, "service": service, "environment": environment, "phase": wanted_phases}
+    filters: dict[str, Any] = {
+        "project": project,
+        "service": service,
+        "environment": environment,
+        "phase": wanted_phases,
+    }
     return page_of(world.store.rollouts, wanted, show_rollout, **filters)
 
 

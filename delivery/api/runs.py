@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query
 from fastapi.responses import StreamingResponse
@@ -35,7 +35,7 @@ def list_runs(
     state: RunState | None = None,
 ) -> Page[RunShape]:
     """List runs, newest first."""
-    filters = {"project": project, "branch": branch, "revision": revision, "state": state}
+    filters: dict[str, Any] = {"project": project, "branch": branch, "revision": revision, "state": state}
     return page_of(world.store.runs, wanted, show_run, **filters)
 
 
@@ -92,7 +92,7 @@ def list_releases(
     version: Annotated[str, Query(max_length=64)] = "",
 ) -> Page[ReleaseShape]:
     """List releases, newest first."""
-    filters = {"project": project, "service": service, "version": version}
+    filters: dict[str, Any] = {"project": project, "service": service, "version": version}
     return page_of(world.store.releases, wanted, show_release, **filters)
 
 

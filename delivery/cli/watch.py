@@ -14,7 +14,8 @@ BAR = 30  # characters of the weight bar
 
 def events(lines: Iterable[str]) -> Iterator[tuple[str, Any]]:
     """Yield (kind, data) of a stream of server-sent events, given line by line (WHATWG HTML, 9.2.6)."""
-    kind, data = "message", []
+    kind = "message"
+    data: list[str] = []
     for line in lines:
         if not line:
             if data:
