@@ -1,4 +1,4 @@
-"""Workers on real Redis, Celery, Git, kubectl and mesh: from a push to releases that are being deployed, and kills on the way.
+"""Workers on real Redis, Celery, Git, kubectl and mesh: from a push to releases being deployed, and kills on the way.
 
 No agent runs, so rollouts stay where they wait for their workload: what is tested ends at the platform's door.
 """
@@ -36,7 +36,8 @@ spec:
   template:
     metadata: {labels: {app: page}}
     spec:
-      containers: [{name: page, image: page, command: [python3, -m, http.server, $(PORT)], ports: [{containerPort: 80}]}]
+      containers:
+        - {name: page, image: page, command: [python3, -m, http.server, $(PORT)], ports: [{containerPort: 80}]}
 ---
 apiVersion: v1
 kind: Service
