@@ -113,7 +113,7 @@ def _build(world: World, job: Job, keeper: _Keeper) -> BuildOutcome:
     try:
         project = world.store.projects.get(job.project)
         repository = world.forge(project).repository(project)
-        path = world.logs / job.run / f"{job.service}.log"
+        path = world.logs / job.log
         path.parent.mkdir(parents=True, exist_ok=True)
         return world.builds.build(repository, job.revision, job.service, job.key, path, keeper.keep_going)
     except Rejected as error:

@@ -61,7 +61,7 @@ def test_a_service_that_selects_nothing(echo: Repository) -> None:
 @pytest.mark.parametrize(
     ("branch", "command", "expected"),
     [
-        ("build-fails", "echo compiling; echo no such symbol; exit 3", ["exit", "3"]),
+        ("build-fails", "echo compiling; echo no such symbol; exit 3", ["status 3", "no such symbol"]),
         ("build-hangs", "sleep 600 & sleep 600", ["timeout"]),
     ],
 )
@@ -81,7 +81,8 @@ def test_a_build_that_prints_100_megabytes(running: Running, echo: Repository) -
     echo.files["colorlane.yaml"] = SPEC
     assert run["state"] == "succeeded", run["message"]
     log = httpx.get(f"{running.api}/api/v1/runs/{run['id']}/logs", trust_env=False, timeout=30).text
-    assert "done-printing" in log
+    jobs = running.doors.items(f"runs/{run['id']}/jobs")
+    assert "done-printing" in log, (run, jobs, list((running.settings.state_dir / "logs" / "runs").rglob("*")))
     assert len(log) < 20_000_000
 
 
