@@ -9,13 +9,23 @@ The contract, for the local platform and the supervisor:
    (for a sidecar: its outbound port and the inbound ports; for the gateway: its port). Envoy waits for ever for the
    mesh, so a proxy without configuration is never ready. Only then register its endpoint as `ready` with the mesh.
 4. To stop without a failed request: ask the mesh to withdraw the endpoint, wait until it says so, `drain(admin_port)`,
-   wait until `in_flight(admin_port)` is 0 or the grace is over, stop the application, then SIGTERM the proxy.
+   wait until `in_flight(admin_port)` is 0 or the grace is over, stop the application, then SIGTERM the proxy, at best
+   `FLUSH_SECONDS` after the last request: what it counted since its last export (one a second) is lost with it.
 5. After a crash start it again with the same file. Node ids are unique; telemetry tells the two lives apart by itself.
 
 `ready`, `drain` and `in_flight` never raise for a proxy that does not answer: they return False, False and None.
 """
 
 from mesh.sidecar.bootstrap import Port, gateway_bootstrap, sidecar_bootstrap
-from mesh.sidecar.process import drain, envoy_argv, in_flight, ready
+from mesh.sidecar.process import FLUSH_SECONDS, drain, envoy_argv, in_flight, ready
 
-__all__ = ["Port", "drain", "envoy_argv", "gateway_bootstrap", "in_flight", "ready", "sidecar_bootstrap"]
+__all__ = [
+    "FLUSH_SECONDS",
+    "Port",
+    "drain",
+    "envoy_argv",
+    "gateway_bootstrap",
+    "in_flight",
+    "ready",
+    "sidecar_bootstrap",
+]

@@ -12,6 +12,8 @@ from pathlib import Path
 
 TIMEOUT = 2.0
 DRAIN_SECONDS = 5
+FLUSH_SECONDS = 1.1
+"""After this long without requests all that a proxy has counted is on its way to the mesh."""
 
 
 def envoy_argv(
