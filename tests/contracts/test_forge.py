@@ -162,7 +162,9 @@ def test_wrong_token_names_the_remedy(gitlab: Host) -> None:
 
 
 def test_host_that_is_away_is_transient(gitlab: Host) -> None:
-    away = Project(**{**vars(gitlab.project), "forge_url": "http://127.0.0.1:9", "clone_url": "http://127.0.0.1:9/x.git"})
+    away = Project(
+        **{**vars(gitlab.project), "forge_url": "http://127.0.0.1:9", "clone_url": "http://127.0.0.1:9/x.git"}
+    )
     host = Host(gitlab.forge, away, gitlab.work, gitlab.push)
     with pytest.raises(Transient):
         tell(host, "colorlane")
