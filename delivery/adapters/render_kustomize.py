@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -163,6 +163,3 @@ def _objects(rendered: bytes) -> Iterator[dict[str, Any]]:
 
 def _events() -> Any:
     return getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
-
-__all__: Sequence[str] = ["image_name", "render", "render_services"]
