@@ -65,11 +65,13 @@ class Exchange:
         self._absent: set[str] = set()
         self._greeting_due = False
         self._owed_at_opening: set[str] = set()
+        self._complete: Table | None = None  # a table that is known to be accepted whole: most pushes change one type
 
     # Requests
 
     def receive(self, request: Request) -> None:
         """Take in a request: the ACK or NACK in it, then its subscriptions (these also with a stale nonce)."""
+        self._complete = None
         self._settle(request.nonce, request.error)
         if not self.opened:
             self._open(request)
@@ -141,6 +143,7 @@ class Exchange:
         if self.opened:
             for name in names:
                 self.sent.pop(name, None)
+                self._complete = None
         else:
             self._owed_at_opening.update(names)
 
@@ -152,7 +155,7 @@ class Exchange:
 
     def outstanding(self, table: Table) -> list[Resource]:
         """What the proxy asks for, does not have, and has not refused."""
-        if not self.opened:
+        if not self.opened or table is self._complete:
             return []
         return [table[name] for name in self.wanted(table) if self._owed(table[name])]
 
@@ -176,7 +179,7 @@ class Exchange:
         if not resources and not removed and not self._greeting_due:
             return None
         told = {resource.name: resource.version for resource in resources} | dict.fromkeys(removed, REMOVED)
-        self._greeting_due = False
+        self._greeting_due, self._complete = False, None
         self._absent.difference_update(told)
         self.sent.update(told)
         self._in_flight[nonce] = told
@@ -194,8 +197,16 @@ class Exchange:
 
     def missing(self, table: Table, *, required: bool = False) -> list[str]:
         """Names of the table that the proxy has not accepted at their version; with `required` also unasked ones."""
+        if table is self._complete:
+            return []
         names = table if required else self.wanted(table)
-        return [name for name in names if self.accepted.get(name) != table[name].version]
+        found = [name for name in names if self.accepted.get(name) != table[name].version]
+        if required and not found and not self._owed_by(table):
+            self._complete = table
+        return found
+
+    def _owed_by(self, table: Table) -> bool:
+        return any(self.sent.get(name) != table[name].version for name in self.wanted(table))
 
     def has(self, name: str, table: Table) -> bool:
         """Whether the proxy has accepted the resource as it stands in the table."""

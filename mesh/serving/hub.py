@@ -67,7 +67,7 @@ class Hub:
             await self._changed.wait()
             self._changed.clear()
             started = time.perf_counter()
-            self.translation = translate(self.world, self.revision)
+            self.translation = translate(self.world, self.revision, self.translation)
             for stream in list(self._streams.values()):
                 self._show(stream)
             took = round((time.perf_counter() - started) * 1000, 1)

@@ -10,6 +10,7 @@ stream that broke between the two.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from mesh.serving.exchange import Exchange, Request, Response
 from mesh.translation import runtime
@@ -43,7 +44,7 @@ class Session:
         self.settled_revision = 0
         self._nonce = 0
         self._weights: Weights = {}
-        self._endpoints: dict[str, Resource] = {}
+        self._endpoints: Table = {}
         self._routes_settled_at: float | None = None
 
     def receive(self, request: Request, now: float) -> list[Response]:
@@ -56,8 +57,9 @@ class Session:
 
     def show(self, view: View, now: float) -> list[Response]:
         """Take in what the proxy should have from now on; return what is to be sent."""
-        self._endpoints = {**self._kept_endpoints(view), **view.tables[ENDPOINTS]}
-        self.view = view
+        kept = self._kept_endpoints(view)
+        self.view = view = view if self.view is None else _keeping_tables(self.view, view)
+        self._endpoints = {**kept, **view.tables[ENDPOINTS]} if kept else view.tables[ENDPOINTS]
         self._routes_settled_at = None
         return self.advance(now)
 
@@ -182,3 +184,9 @@ class Session:
             if not refused:
                 found.append(f"not yet acknowledged {short}")
         return found
+
+
+def _keeping_tables(before: View, after: View) -> View:
+    """The later view, with the earlier one's tables where they are equal: these need not be looked through again."""
+    tables = {url: before.tables[url] if before.tables[url] == each else each for url, each in after.tables.items()}
+    return replace(after, tables=tables)

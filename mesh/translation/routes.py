@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from mesh.model.lanes import Lane, ServiceLanes
@@ -18,6 +19,7 @@ from mesh.translation import filters, naming, retries
 from mesh.translation.resources import Resource
 
 CODE_BYTES = 6
+CACHED = 20_000
 
 
 def color_code(color: str) -> str:
@@ -131,6 +133,7 @@ def _tree(header: str, actions: Mapping[str, Any]) -> Any:
     return matcher
 
 
+@lru_cache(maxsize=CACHED)
 def _action(namespace: str, lane: Lane, service: str, port: int) -> Any:
     """Two routes of a lane: idempotent methods take the virtual host's retries, others only those before sending."""
     routes = message("envoy.config.route.v3.RouteList")()

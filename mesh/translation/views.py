@@ -6,10 +6,10 @@ Neighbours: one file per xDS type beside it; serving compares a view with what t
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mesh.model.lanes import Lane, Member, ServiceLanes, service_lanes
-from mesh.model.nouns import LaneKey
+from mesh.model.nouns import LaneKey, Namespace
 from mesh.model.proxies import Gateway, Proxy, Sidecar
 from mesh.model.world import World
 from mesh.translation import clusters, endpoints, listeners, naming, routes
@@ -32,6 +32,7 @@ class NamespacePart:
     """What all proxies that serve a namespace share."""
 
     lanes: Mapping[str, ServiceLanes]
+    replicas: Replicas
     clusters: Table
     endpoints: Table
     routes: Resource
@@ -45,6 +46,7 @@ class Translation:
     revision: int
     parts: Mapping[str, NamespacePart]
     gateway: NamespacePart
+    exposed: Mapping[str, Namespace]
 
     def view(self, proxy: Proxy) -> View:
         """Return what the proxy should have."""
@@ -63,11 +65,12 @@ class Translation:
         return View(self.revision, tables, part.weights)
 
 
-def translate(world: World, revision: int) -> Translation:
-    """Translate the world."""
+def translate(world: World, revision: int, before: Translation | None = None) -> Translation:
+    """Translate the world. What is as in `before` is taken from there, so new weights build 100 bytes."""
     names = {*world.namespaces, *(namespace for namespace, _ in world.ports)}
-    parts = {name: _namespace_part(world, name) for name in sorted(names)}
-    return Translation(revision, parts, _gateway_part(world, parts))
+    known = before.parts if before else {}
+    parts = {name: _namespace_part(world, name, known.get(name)) for name in sorted(names)}
+    return Translation(revision, parts, _gateway_part(world, parts, before), world.namespaces)
 
 
 def _sidecar_doors(proxy: Sidecar) -> Table:
@@ -75,24 +78,38 @@ def _sidecar_doors(proxy: Sidecar) -> Table:
     return table(listeners.outbound("127.0.0.1", proxy.outbound, proxy.namespace), *inbound)
 
 
-def _namespace_part(world: World, namespace: str) -> NamespacePart:
+def _namespace_part(world: World, namespace: str, before: NamespacePart | None = None) -> NamespacePart:
     lanes = {service: service_lanes(world, namespace, service) for service in world.services(namespace)}
     replicas = ready_replicas([each for each in world.endpoints.values() if each.namespace == namespace])
-    made = [resource for plan in lanes.values() for resource in _clusters(namespace, plan)]
-    assigned = [resource for plan in lanes.values() for resource in _assignments(namespace, plan, replicas)]
     weights = {key: value for plan in lanes.values() for key, value in _weights(world, namespace, plan).items()}
-    return NamespacePart(lanes, table(*made), table(*assigned), routes.sidecar_routes(namespace, lanes), weights)
+    if before is None or lanes != before.lanes:
+        made = table(*(resource for plan in lanes.values() for resource in _clusters(namespace, plan)))
+        assigned = _assigned(namespace, lanes, replicas)
+        return NamespacePart(lanes, replicas, made, assigned, routes.sidecar_routes(namespace, lanes), weights)
+    if replicas != before.replicas:
+        return replace(before, replicas=replicas, endpoints=_assigned(namespace, lanes, replicas), weights=weights)
+    return replace(before, weights=weights)
 
 
-def _gateway_part(world: World, parts: Mapping[str, NamespacePart]) -> NamespacePart:
+def _gateway_part(world: World, parts: Mapping[str, NamespacePart], before: Translation | None) -> NamespacePart:
     exposed = [(world.namespaces[name], parts[name]) for name in sorted(world.namespaces)]
+    weights = {key: value for _, part in exposed for key, value in part.weights.items()}
+    if before is not None and before.exposed == world.namespaces and _same_routes(parts, before.parts):
+        endpoints_ = {name: each for _, part in exposed for name, each in part.endpoints.items()}
+        kept = before.gateway.endpoints == endpoints_
+        return replace(before.gateway, endpoints=before.gateway.endpoints if kept else endpoints_, weights=weights)
     return NamespacePart(
         lanes={},
+        replicas={},
         clusters={name: each for _, part in exposed for name, each in part.clusters.items()},
         endpoints={name: each for _, part in exposed for name, each in part.endpoints.items()},
         routes=routes.gateway_routes([(namespace, part.lanes) for namespace, part in exposed]),
-        weights={key: value for _, part in exposed for key, value in part.weights.items()},
+        weights=weights,
     )
+
+
+def _same_routes(parts: Mapping[str, NamespacePart], before: Mapping[str, NamespacePart]) -> bool:
+    return parts.keys() == before.keys() and all(parts[name].routes is before[name].routes for name in parts)
 
 
 def _members(lane: Lane) -> set[Member]:
@@ -110,6 +127,10 @@ def _clusters(namespace: str, plan: ServiceLanes) -> list[Resource]:
             chain = tuple(names[member] for member in target.chain)
             made.append(clusters.fallback(naming.target_cluster(namespace, plan.service, port, target), chain))
     return made
+
+
+def _assigned(namespace: str, lanes: Mapping[str, ServiceLanes], replicas: Replicas) -> Table:
+    return table(*(resource for plan in lanes.values() for resource in _assignments(namespace, plan, replicas)))
 
 
 def _assignments(namespace: str, plan: ServiceLanes, replicas: Replicas) -> list[Resource]:
