@@ -10,7 +10,7 @@ from tests.docs.settings_page import client_variables, known, render
 
 PAGE = "docs/settings.md"
 # Variables that are set for applications, mark processes, or belong to the tests.
-FOREIGN = {"COLORLANE_REPLICA", "COLORLANE_WORKLOAD", "COLORLANE_TEST_POSTGRES_URL"}
+FOREIGN = {"COLORLANE_PROCESS", "COLORLANE_REPLICA", "COLORLANE_WORKLOAD", "COLORLANE_TEST_POSTGRES_URL"}
 
 
 def test_the_page_is_up_to_date() -> None:
