@@ -62,12 +62,16 @@ def drain(admin_port: int, *, inbound_only: bool = True, timeout: float = TIMEOU
 
 
 def in_flight(admin_port: int, *, timeout: float = TIMEOUT) -> int | None:
-    """Requests that the proxy is serving now, the admin interface's own excluded; None if it does not answer."""
+    """Requests that the proxy is serving now; None if it does not answer.
+
+    Calls of the application itself (outbound) do not count: keep-alive tunnels and pollers never end.
+    """
     answer = _ask("GET", admin_port, r"/stats?format=json&filter=^http\..*\.downstream_rq_active$", timeout)
     if answer is None:
         return None
     stats = json.loads(answer)["stats"]
-    return sum(int(stat["value"]) for stat in stats if "value" in stat and not stat["name"].startswith("http.admin."))
+    others = ("http.admin.", "http.outbound.")
+    return sum(int(stat["value"]) for stat in stats if "value" in stat and not stat["name"].startswith(others))
 
 
 def _listening(admin_port: int, timeout: float) -> set[int]:

@@ -77,9 +77,14 @@ def _stat(stat: Any, name: str, tags: dict[str, str]) -> None:
 
 
 def _answered() -> Any:
+    """Attempts that were answered; tunnels have no end to measure."""
     condition = message("envoy.config.accesslog.v3.AccessLogFilter")()
-    comparison = condition.status_code_filter.comparison
+    answered, no_tunnel = condition.and_filter.filters.add(), condition.and_filter.filters.add()
+    comparison = answered.status_code_filter.comparison
     comparison.op = comparison.Op.GE
     comparison.value.default_value = ANSWERED
     comparison.value.runtime_key = "colorlane.latency.lowest_status"
+    no_tunnel.header_filter.header.name = ":method"
+    no_tunnel.header_filter.header.string_match.exact = "CONNECT"
+    no_tunnel.header_filter.header.invert_match = True
     return condition

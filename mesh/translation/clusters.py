@@ -13,7 +13,7 @@ from typing import Any
 
 from mesh.model.nouns import BASELINE
 from mesh.protos import message, pack
-from mesh.translation.naming import PASSTHROUGH, inbound
+from mesh.translation.naming import PASSTHROUGH, TUNNEL, inbound
 from mesh.translation.resources import Resource
 
 CACHED = 20_000
@@ -65,19 +65,15 @@ def fallback(name: str, chain: tuple[str, ...]) -> Resource:
 def application(port: int, target: int, protocol: str) -> Resource:
     """A sidecar's cluster of one: its application's port."""
     name = inbound(port)
-    address = {"socket_address": {"address": "127.0.0.1", "port_value": target}}
-    cluster = message("envoy.config.cluster.v3.Cluster")(
-        name=name,
-        type="STATIC",
-        load_assignment={
-            "cluster_name": name,
-            "endpoints": [{"lb_endpoints": [{"endpoint": {"address": address}}]}],
-        },
-        connect_timeout=CONNECT,
-        circuit_breakers=BREAKERS,
-    )
+    cluster = _own(name, target)
     _http(cluster, {"http2_protocol_options": {}} if protocol in ("grpc", "http2") else {"http_protocol_options": {}})
     return Resource.of(name, cluster)
+
+
+@lru_cache(maxsize=CACHED)
+def tunnel(outbound: int) -> Resource:
+    """A sidecar's own outbound listener: what comes out of an application's CONNECT goes in there as a request."""
+    return Resource.of(TUNNEL, _own(TUNNEL, outbound))
 
 
 @lru_cache(maxsize=1)
@@ -92,6 +88,21 @@ def passthrough() -> Resource:
         circuit_breakers=BREAKERS,
     )
     return Resource.of(PASSTHROUGH, cluster)
+
+
+def _own(name: str, port: int) -> Any:
+    """A cluster of one port on loopback."""
+    address = {"socket_address": {"address": "127.0.0.1", "port_value": port}}
+    return message("envoy.config.cluster.v3.Cluster")(
+        name=name,
+        type="STATIC",
+        load_assignment={
+            "cluster_name": name,
+            "endpoints": [{"lb_endpoints": [{"endpoint": {"address": address}}]}],
+        },
+        connect_timeout=CONNECT,
+        circuit_breakers=BREAKERS,
+    )
 
 
 def _http(cluster: Any, protocol: Mapping[str, object]) -> None:

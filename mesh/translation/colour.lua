@@ -15,6 +15,7 @@ local REQUESTS_KEPT = 5000 -- requests whose trace id is remembered; not near a 
 local HOPS_KEPT = 32       -- elements of one receipt
 local COLOR_LENGTH = 40
 local NO_CODE = "000000000000"
+local TUNNEL = "tunnel.colorlane"
 local RECEIPT, HOP, CODE = "x-colorlane-route", "x-colorlane-hop", "x-colorlane-code"
 
 -- The code of a colour: the first 6 bytes of sha256("colorlane:" .. color), in hex ------------------------------------
@@ -248,7 +249,15 @@ local function enter(handle, headers, context)
   handle:clearRouteCache()
 end
 
+-- Some clients (Node's fetch) ask a proxy for a tunnel even for plain HTTP. What comes out of it is sent through this
+-- listener once more, where it is an ordinary request; the route table has a virtual host for that.
+local function tunnel(handle, headers)
+  headers:replace(":authority", TUNNEL)
+  handle:clearRouteCache()
+end
+
 local function go_out(handle, headers)
+  if headers:get(":method") == "CONNECT" then return tunnel(handle, headers) end
   local id = in_traceparent(headers:get("traceparent"))
   local request = id and requests[id]
   local color = carried(headers) or request and request.color or id and colors[sub(id, 1, 12)]
@@ -286,6 +295,8 @@ function envoy_on_request(handle)
     come_in(headers)
   elseif role == "gateway" then
     enter(handle, headers, context)
+  elseif headers:get(":method") == "CONNECT" and find(headers:get(":authority") or "", ":80$") then
+    tunnel(handle, headers)
   else -- passthrough: colours stay inside
     strip(headers)
     headers:remove(RECEIPT)

@@ -25,6 +25,9 @@ CODE_HEADER: Final = "x-colorlane-code"
 RECEIPT_HEADER: Final = "x-colorlane-route"
 HOP_HEADER: Final = "x-colorlane-hop"
 
+TUNNEL_HOST: Final = "tunnel.colorlane"
+"""Where an application's CONNECT for plain HTTP is led: its virtual host must send it back into the same listener."""
+
 SHARED_MACHINE: Final = "colorlane"
 """Name of the Lua machine that all listeners of one proxy share: it joins inbound with outbound requests."""
 

@@ -38,6 +38,7 @@ def outbound(address: str, port: int, namespace: str) -> Resource:
         name="envoy.filters.http.dynamic_forward_proxy", typed_config=pack(config)
     )
     manager = _manager("outbound", [*chain[:-1], proxying, chain[-1]])
+    manager.upgrade_configs.add(upgrade_type="CONNECT")
     manager.generate_request_id.value = False
     manager.local_reply_config.CopyFrom(_readable())
     _from_routes(manager, naming.outbound_routes(namespace))

@@ -15,6 +15,7 @@ GATEWAY_LISTENER: Final = "gateway"
 GATEWAY_ROUTES: Final = "gateway"
 OUTBOUND_LISTENER: Final = "outbound"
 PASSTHROUGH: Final = "passthrough"
+TUNNEL: Final = "tunnel"
 RUNTIME_LAYER: Final = "colorlane"  # as in the bootstrap that mesh.sidecar writes
 
 FAILURE_HEADER: Final = "x-colorlane-failure"

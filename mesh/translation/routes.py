@@ -48,7 +48,7 @@ def sidecar_routes(namespace: str, lanes: Mapping[str, ServiceLanes]) -> Resourc
     """Return the table of the calls that applications of a namespace make."""
     name = naming.outbound_routes(namespace)
     routing = message("envoy.config.route.v3.RouteConfiguration")(name=name)
-    needs: set[str] = {naming.PASSTHROUGH}
+    needs: set[str] = {naming.PASSTHROUGH, naming.TUNNEL}
     for service, plan in sorted(lanes.items()):
         unnamed = _unnamed_port(plan)
         for port, _ in plan.ports:
@@ -58,10 +58,21 @@ def sidecar_routes(namespace: str, lanes: Mapping[str, ServiceLanes]) -> Resourc
     outside = routing.virtual_hosts.add(name="outside", domains=["*"])
     for name_, config in filters.passthrough_host().items():
         outside.typed_per_filter_config[name_].CopyFrom(config)
+    _connect(outside.routes.add(), naming.PASSTHROUGH)
     route = outside.routes.add(match={"prefix": "/"})
     route.route.cluster = naming.PASSTHROUGH
     route.route.timeout.SetInParent()
+    back_in = routing.virtual_hosts.add(name="tunnel", domains=[filters.TUNNEL_HOST])
+    _connect(back_in.routes.add(), naming.TUNNEL)
     return Resource.of(name, routing, needs=tuple(sorted(needs)))
+
+
+def _connect(route: Any, cluster: str) -> None:
+    """Take CONNECT and send what comes out of the tunnel to a cluster, as bytes."""
+    route.match.connect_matcher.SetInParent()
+    route.route.cluster = cluster
+    route.route.timeout.SetInParent()
+    route.route.upgrade_configs.add(upgrade_type="CONNECT").connect_config.SetInParent()
 
 
 def _exposed(namespace: Namespace, lanes: Mapping[str, ServiceLanes]) -> Iterable[tuple[str, int, list[str]]]:

@@ -56,6 +56,7 @@ class Translation:
         part = self.parts.get(proxy.namespace) or _namespace_part(World(), proxy.namespace)
         own = (
             clusters.passthrough(),
+            clusters.tunnel(proxy.outbound),
             *(clusters.application(port.port, port.target, port.protocol) for port in proxy.ports),
         )
         return self._view(part, {**part.clusters, **table(*own)}, _sidecar_doors(proxy))

@@ -47,7 +47,7 @@ def test_counters_are_tagged_with_who_was_tried() -> None:
 
 
 def test_latency_is_only_logged_for_answers() -> None:
-    comparison = upstream_log()[1].filter.status_code_filter.comparison
+    comparison = upstream_log()[1].filter.and_filter.filters[0].status_code_filter.comparison
     assert (comparison.op, comparison.value.default_value) == (comparison.GE, 100)
 
 
