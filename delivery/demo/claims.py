@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -47,5 +48,5 @@ def share_within(hits: int, total: int, percent: int, sigmas: float = 4.0) -> bo
     if total == 0:
         return False
     share = percent / 100
-    spread = sigmas * (total * share * (1 - share)) ** 0.5 + 1
+    spread = sigmas * math.sqrt(total * share * (1 - share)) + 1
     return abs(hits - total * share) <= spread

@@ -1,8 +1,8 @@
 """Metrics port: cumulative request counts by version. Real side: metrics_mesh.
 
 Contract: readings are cumulative since the version first took traffic in that environment, monotonic over
-restarts of proxies and of the mesh, attributed to the version that answered. Fresh to about one second. No data is a reading
-with zero requests, never an error; a source that is away raises `Transient`.
+restarts of proxies and of the mesh, attributed to the version that answered. Fresh to about one second. No data is a
+reading with zero requests, never an error; a source that is away raises `Transient`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The store itself: repositories of all nouns, leases, numbers, the trail on one engine. Port: `delivery.ports.store`."""
+"""The store itself: repositories of all nouns, leases, numbers, the trail on one engine. Port: `ports.store`."""
 
 from __future__ import annotations
 

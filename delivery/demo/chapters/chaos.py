@@ -42,7 +42,7 @@ def _kill(stage: Stage, name: str) -> None:
     stage.claim(f"{name} was killed with SIGKILL and came back", back != old, f"pid {old} → {back}")
 
 
-def _new_pid(stage: Stage, name: str, old: int) -> Callable[[], int | None]:
+def _new_pid(stage: Stage, name: str, old: int | None) -> Callable[[], int | None]:
     def look() -> int | None:
         pid = stage.stack.pid_of(name)
         return pid if pid and pid != old else None
@@ -51,4 +51,4 @@ def _new_pid(stage: Stage, name: str, old: int) -> Callable[[], int | None]:
 
 
 def _ended_right(stage: Stage, row: Row) -> bool:
-    return row["phase"] == "promoted" and stage.stable_version(SERVICE) == row["candidate"]
+    return bool(row["phase"] == "promoted") and stage.stable_version(SERVICE) == row["candidate"]
