@@ -83,7 +83,7 @@ class _Play:
         self.lines.append(f"> {' '.join(words)}")
         try:
             COMMANDS[command](self, arguments)
-        except (ValueError, IndexError) as error:
+        except (ValueError, LookupError) as error:
             raise Rejected(
                 f"line {line}: {' '.join(words)}: {error}",
                 field=f"line {line}",
