@@ -99,8 +99,9 @@ class Replica:
         if self.state == "ready" and (app is None or proxy is None):
             self.record = replace(self.record, state="starting", registered=False)
         save(self._around.folders, self.record)
-        self.sidecar.start(proxy)
-        self.app.start(app)
+        for keeper, process in ((self.sidecar, proxy), (self.app, app)):
+            if process is not None or self.state != "draining":  # what was being ended is not started again for that
+                keeper.start(process)
 
     def drain(self) -> None:
         """Begin to withdraw and end the replica, once."""
@@ -152,10 +153,13 @@ class Replica:
 
     def _launch(self, start: Callable[[ReplicaRecord, Folders, dict[str, str]], Process]) -> Process:
         try:
-            return start(self.record, self._around.folders, self._around.base_env)
+            process = start(self.record, self._around.folders, self._around.base_env)
         except PortTaken as error:
             self.port_taken = str(error)
             raise
+        program = "sidecar" if start is not launching.start_app else "app"
+        log.info("replica.started", endpoint=self.record.endpoint, program=program, pid=process.pid)
+        return process
 
     def _follow(self) -> None:
         """Take note of processes that have come or gone: watch the new ones, record who they are."""

@@ -119,6 +119,23 @@ def test_a_removal_is_finished_by_the_next_agent(rig):
     assert rig.processes() == []
 
 
+def test_a_drain_that_was_cut_off_is_finished_without_starting_anything(rig):
+    spec = workload(rig.state_dir)
+    rig.platform.apply(spec)
+    rig.until_health(spec.key, Health.READY)
+    before = rig.document(spec.key).replicas[0]
+    rig.mesh.still_routed.add("bookshop/reviews/alice/v1/0")
+    rig.platform.remove(spec.key, generation=2)
+    rig.until(lambda: rig.mesh.endpoints()["bookshop/reviews/alice/v1/0"]["state"] == "draining", "draining")
+    rig.agent.kill()
+    os.kill(before.app_pid, signal.SIGKILL)
+    rig.agent.start()
+    rig.until(lambda: "agent.adopted" in rig.agent.log.read_text(), "adoption")
+    rig.until_health(spec.key, Health.ABSENT)
+    assert rig.processes() == []
+    assert rig.agent.log.read_text().count("replica.started") == 2, "one application and one sidecar, in all"
+
+
 def test_orphans_are_reaped(rig):
     spec = workload(rig.state_dir)
     rig.platform.apply(spec)
