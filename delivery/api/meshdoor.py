@@ -71,15 +71,18 @@ async def status(ctx: Ctx) -> dict[str, Any]:
 @router.get("/why")
 async def why(
     ctx: Ctx,
-    service: Annotated[str, Query(max_length=253)] = "",
-    namespace: Annotated[str, Query(max_length=253)] = "",
+    service: Annotated[str, Query(max_length=63)] = "",
+    namespace: Annotated[str, Query(max_length=63)] = "",
     color: Annotated[str, Query(max_length=40)] = "",
-    host: Annotated[str, Query(max_length=253)] = "",
-    path: Annotated[str, Query(max_length=2000)] = "",
+    host: Annotated[str, Query(max_length=253, description="Instead of a service: the host a browser asks for")] = "",
 ) -> dict[str, Any]:
     """Explain where a request would go, and why."""
-    query = {"service": service, "namespace": namespace, "color": color, "host": host, "path": path}
-    return dict(await ask(ctx.options.mesh_url, "/v1/why", query))
+    name = host or ".".join(part for part in (service, namespace) if part)
+    if not name:
+        raise Rejected(
+            "neither a service nor a host is given", field="service", remedy="e.g. ?service=reviews&color=alice"
+        )
+    return dict(await ask(ctx.options.mesh_url, "/v1/why", {"host": name, "color": color}))
 
 
 def _detail(body: Any) -> str:

@@ -36,18 +36,17 @@ def list_environments(project: Project = "", json: Json = False) -> None:
         return
     cells = [
         [
-            plain(row["project"]),
-            plain(row["name"]),
-            plain(row["branch"]),
+            plain(row["id"]),
             state(row["state"]),
-            plain(", ".join(sorted(row["workloads"]))),
             plain(row["url"]),
             age(row["created_at"]),
             left(row["expires_at"]),
+            plain(row["branch"]),
+            plain(", ".join(sorted(row["workloads"]))),
         ]
         for row in rows
     ]
-    heads = ["PROJECT", "ENVIRONMENT", "BRANCH", "STATE", "SERVICES", "URL", "AGE", "ENDS"]
+    heads = ["ENVIRONMENT", "STATE", "URL", "AGE", "ENDS", "BRANCH", "SERVICES"]
     table(heads, cells, "No environment yet: push a branch, and it gets one.")
 
 

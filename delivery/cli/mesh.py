@@ -93,7 +93,7 @@ def proxies(json: Json = False) -> None:
 
 @app.command("why")
 def why(
-    service: Annotated[str, typer.Argument(help="The service a request is for.")],
+    service: Annotated[str, typer.Argument(help="A service, or the host a browser asks for.")],
     color: Annotated[str, typer.Option("--color", "-c", help="The request's colour; empty: none.")] = "",
     project: Project = "",
     json: Json = False,
@@ -102,13 +102,13 @@ def why(
 
     Example: colorlane mesh why reviews --color alice --project bookshop
     """
-    body = api().get("mesh/why", service=service, color=color, namespace=project)
+    target = {"host": service} if "." in service else {"service": service, "namespace": project}
+    body = api().get("mesh/why", color=color, **target)
     if json:
         as_json(body)
         return
-    lines = body.get("lines") or body.get("explanation")
-    if isinstance(lines, list):
-        for line in lines:
-            console.print(plain(line))
-    else:
-        facts([(str(name), cell(value)) for name, value in body.items()])
+    for step in body.get("steps", [body.get("answer", "")]):
+        console.print(f"[dim]▸[/] {plain(step)}")
+    for each in body.get("targets", []):
+        ready = " > ".join(f"{lane} ({count} ready)" for lane, count in zip(each["chain"], each["ready"], strict=False))
+        console.print(f"[bold]{each['weight']:3d} %[/]  {plain(ready)}")

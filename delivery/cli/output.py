@@ -7,12 +7,24 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, ConsoleDimensions
 from rich.markup import escape
 from rich.table import Table
 
-console = Console(highlight=False)
-errors = Console(stderr=True, highlight=False)
+PIPED = 1000  # columns where there is no terminal: what `grep` and `cut` read is never wrapped
+
+
+class Paper(Console):
+    """A console that asks anew where its output goes, and never wraps what a program reads."""
+
+    @property
+    def size(self) -> ConsoleDimensions:
+        """Return the terminal's size, or one without an edge."""
+        return super().size if self.is_terminal else ConsoleDimensions(PIPED, 25)
+
+
+console = Paper(highlight=False)
+errors = Paper(stderr=True, highlight=False)
 
 STATE_STYLES = {
     "succeeded": "green",
@@ -48,7 +60,11 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]], empty: str) -> 
     if not rows:
         console.print(empty, style="dim")
         return
-    grid = Table(*columns, box=None, pad_edge=False, header_style="bold dim", collapse_padding=True)
+    grid = Table(box=None, pad_edge=False, header_style="bold dim")
+    for index, name in enumerate(columns):
+        # Ids and addresses are copied into other commands: folded, never cut. The last column is prose, and gives way.
+        last = index == len(columns) - 1
+        grid.add_column(name, no_wrap=not last, overflow="fold", min_width=24 if last else None)
     for row in rows:
         grid.add_row(*row)
     console.print(grid)

@@ -60,7 +60,7 @@ export function environmentCard(environment, production, changed, many) {
 function weightBar(rollout) {
   const share = rollout.weight;
   const zero = (value) => (value ? null : { zero: "" });
-  return h("div.weights", { role: "img", "aria-label": `stable ${100 - share} percent, candidate ${share} percent` },
+  return h(`div.weights.${rollout.phase}`, { role: "img", "aria-label": `stable ${100 - share} percent, candidate ${share} percent` },
     h("div.stable", { style: { width: `${100 - share}%` }, dataset: zero(100 - share) }, share <= 80 && `${100 - share} %`),
     h("div.candidate", { style: { width: `${share}%` }, dataset: zero(share) }, share >= 20 && `${share} %`));
 }
@@ -154,5 +154,5 @@ export function eventLine(event, wide) {
 }
 
 function subject(event) {
-  return event.subject.replace(/^(run|environment|project)\//, "");
+  return event.subject.replace(/^\w+\//, "");
 }

@@ -24,8 +24,8 @@ export function showOverview(data, { changed }) {
   if (!data.environments.length && !data.runs.length) return firstPush(data.projects[0]);
   const now = Date.now() / 1000;
   const live = data.rollouts.filter((each) => !each.ended);
-  const fresh = data.rollouts.filter((each) => each.ended && each.steps.length && now - each.ended_at < RECENT);
-  const last = data.rollouts.find((each) => each.ended && each.steps.length);
+  const fresh = data.rollouts.filter((each) => each.ended && each.steps.length && each.stable && now - each.ended_at < RECENT);
+  const last = data.rollouts.find((each) => each.ended && each.steps.length && each.stable);
   const shown = live.length || fresh.length ? [...live, ...fresh] : last ? [last] : [];
   const production = (environment) => data.environments.find((each) => !each.color && each.project === environment.project);
   const many = new Set(data.environments.map((each) => each.project)).size > 1;
