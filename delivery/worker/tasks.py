@@ -14,6 +14,7 @@ from celery import Celery
 from delivery.errors import NotFound, Rejected, Transient
 from delivery.flows.advance_rollout import advance_rollout
 from delivery.flows.advance_run import advance_run
+from delivery.flows.collect_artifacts import collect_artifacts
 from delivery.flows.detect_pushes import detect_pushes
 from delivery.flows.execute_job import execute_job
 from delivery.flows.process_delivery import process_delivery
@@ -35,23 +36,50 @@ FLOWS: Mapping[str, Flow] = MappingProxyType(
         "send_status": send_status,
         "detect_pushes": detect_pushes,
         "remove_project": finish_removal,
+        "collect_artifacts": lambda world, id: collect_artifacts(world),
         "execute_job": execute_job,
     }
 )
+
+
+class _Said:
+    """What was last said about a row: a tick that meets the same trouble ten times a second says it once."""
+
+    def __init__(self) -> None:
+        self._last: dict[tuple[str, str], str] = {}
+
+    def is_news(self, task: str, id: str, text: str) -> bool:
+        """Return whether this differs from the last; remembers it. Racing threads may say a thing twice."""
+        if self._last.get((task, id)) == text:
+            return False
+        if len(self._last) > 10_000:
+            self._last.clear()
+        self._last[task, id] = text
+        return True
+
+    def forget(self, task: str, id: str) -> None:
+        """The trouble is over."""
+        self._last.pop((task, id), None)
+
+
+_said = _Said()
 
 
 def perform(world: World, task: str, id: str) -> None:
     """Run the flow; whatever happens, the row says what is still due."""
     try:
         FLOWS[task](world, id)
+        _said.forget(task, id)
     except NotFound as error:
         log.info("row is gone", task=task, id=id, reason=error.message)
     except Transient as error:
-        log.info("delayed", task=task, id=id, reason=error.message)
+        if _said.is_news(task, id, error.message):
+            log.info("delayed", task=task, id=id, reason=error.message)
     except Rejected as error:
         log.warning("refused", task=task, id=id, reason=error.message)
-    except Exception:
-        log.exception("failed", task=task, id=id)
+    except Exception as error:
+        if _said.is_news(task, id, repr(error)):
+            log.exception("failed", task=task, id=id)
 
 
 def register(app: Celery, world: Callable[[], World]) -> None:

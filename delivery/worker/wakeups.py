@@ -30,6 +30,7 @@ TASKS: Mapping[str, str] = MappingProxyType(
         "send_status": CONTROL,
         "detect_pushes": CONTROL,
         "remove_project": CONTROL,
+        "collect_artifacts": CONTROL,
         "execute_job": BUILD,
     }
 )
