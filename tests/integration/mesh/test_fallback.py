@@ -117,7 +117,7 @@ def outbound_clusters(plan: Any, replicas: list[Replica]) -> list[Any]:
             if len(chain) > 1:
                 name = naming.target_cluster("shop", "reviews", 9080, target)
                 made[name] = content(clusters.fallback(name, chain))
-    return [*made.values(), content(clusters.passthrough())]
+    return [*made.values(), content(clusters.passthrough()), content(clusters.tunnel(1))]
 
 
 @dataclass
