@@ -20,6 +20,7 @@ from delivery.gates.windows import Increment, histogram, increment, pack
 
 ERROR_RATIO = 1.25  # an error rate up to this many times the stable one, plus the floor, never rolls back
 ERROR_FLOOR = 0.0002
+MIN_INTERVAL = 0.9  # seconds between readings: "a tick without errors" must mean about a second without errors
 ERROR_SESSION = 3.0  # seconds: errors closer than this to the first of a group are one bet, whatever their number
 ERROR_CAP = 8.5  # most one group of errors may multiply the evidence by
 LATENCY_WINDOW = 2.0  # seconds
@@ -35,12 +36,12 @@ State = Mapping[str, Any]
 def observe(state: State, policy: GatePolicy, sample: Sample, now: float) -> dict[str, Any]:
     """Return the memory after one reading of both versions. The first reading is the baseline counts start from.
 
-    A reading that is not newer than the last changes nothing, so a repeated tick is harmless.
+    A reading that is not `MIN_INTERVAL` newer than the last changes nothing, so a repeated tick is harmless.
     """
     packed = {"stable": pack(sample.stable), "candidate": pack(sample.candidate)}
     if not state:
         return _begin(packed, sample.at)
-    if sample.at <= state["at"]:
+    if sample.at - state["at"] < MIN_INTERVAL:
         return dict(state)
     stable = increment(state["stable"], packed["stable"])
     candidate = increment(state["candidate"], packed["candidate"])
@@ -145,7 +146,8 @@ def _errors(state: State, candidate: Increment, stable: Increment, at: float) ->
     if first is None and bad == 0:
         return {"session": [*counts, None]}
     first = at if first is None else first
-    if bad > 0 and at - first < ERROR_SESSION:
+    silent = candidate.requests + stable.requests == 0  # the source has not refreshed: that is no quiet second
+    if (bad > 0 or silent) and at - first < ERROR_SESSION:
         return {"session": [*counts, first]}
     process = evidence.bet(state["errors"], counts, ERROR_RATIO, ERROR_FLOOR, ERROR_CAP)
     return {"errors": process, "session": [0, 0, 0, 0, None]}

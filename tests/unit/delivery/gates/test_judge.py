@@ -212,3 +212,23 @@ def test_any_traffic_gives_an_answer_with_words(ticks: list[tuple[int, int, int,
         verdict = judge(state, DEMO)
         assert verdict.sentence.endswith(".")
         json.dumps(verdict.evidence, allow_nan=False)
+
+
+def test_readings_in_quick_succession_are_taken_together() -> None:
+    """Ticks twice a second must not make two groups of what one tick a second sees as one."""
+    every_second, twice = start_step({}, steady(0)[0]), start_step({}, steady(0)[0])
+    for t in range(1, 61):
+        half = reading(t - 0.5, (45.0 * (t - 0.5), 0.0), (5.0 * (t - 0.5), 0.3 * t), NORMAL)
+        whole = reading(float(t), (45.0 * t, 0.0), (5.0 * t, 0.3 * t), NORMAL)
+        every_second = observe(every_second, DEMO, whole, whole.at)
+        twice = observe(observe(twice, DEMO, half, half.at), DEMO, whole, whole.at)
+    assert totals(twice) == totals(every_second)
+
+
+def test_a_source_that_skips_a_refresh_does_not_split_a_burst() -> None:
+    state = start_step({}, steady(0)[0])
+    for t in range(1, 4):
+        fresh = t if t != 2 else 1
+        sample = reading(float(t), (45.0 * fresh, 0.0), (5.0 * fresh, 4.0 * fresh), NORMAL)
+        state = observe(state, DEMO, sample, sample.at)
+    assert state["errors"]["t"] == 0
