@@ -20,6 +20,23 @@ TESTED_THROUGH = {
         "tests/unit/pipelines/specs/test_parse.py",
     ),
     "pipelines/errors.py": "tests/unit/pipelines/specs/test_parse.py",
+    **dict.fromkeys(
+        [
+            f"mesh/translation/{part}.py"
+            for part in (
+                "access",
+                "clusters",
+                "endpoints",
+                "listeners",
+                "naming",
+                "resources",
+                "retries",
+                "routes",
+                "runtime",
+            )
+        ],
+        "tests/unit/mesh/translation/test_views.py",
+    ),
 }
 
 
