@@ -50,7 +50,9 @@ def test_every_decision_is_listed_and_well_named() -> None:
     index = BY_PATH["docs/decisions/README.md"]
     linked = {target_of(index, link)[0] for link in filter(is_relative, index.links())}
     decisions = {name for name in tracked_files() if name.startswith("docs/decisions/")} - {"docs/decisions/README.md"}
-    assert decisions <= linked, f"not in docs/decisions/README.md: {sorted(decisions - linked)}"
+    assert decisions <= linked, (
+        f"run: python -m tests.docs.decisions_page > docs/decisions/README.md ({sorted(decisions - linked)})"
+    )
     names = [PurePosixPath(path).name for path in decisions]
     assert all(re.fullmatch(r"\d{4}-[a-z0-9-]+\.md", name) for name in names), names
     assert len({name[:4] for name in names}) == len(names), f"two decisions share a number: {sorted(names)}"
