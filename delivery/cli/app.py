@@ -14,6 +14,7 @@ import typer
 from delivery.cli import env, local, mesh, project, rollout, run, stack
 from delivery.cli.client import Api, Failure
 from delivery.cli.output import errors, plain
+from delivery.cli.reference import reference
 from delivery.cli.session import DEFAULT_API, use
 
 EPILOG = """
@@ -68,6 +69,12 @@ def show_version() -> None:
     Example: colorlane version
     """
     print(f"colorlane {program_version()}")
+
+
+@app.command("reference", hidden=True)
+def show_reference() -> None:
+    """Print the manual of all commands as Markdown: docs/cli.md."""
+    print(reference(typer.main.get_command(app)), end="")
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -22,6 +22,10 @@ class Paper(Console):
         """Return the terminal's size, or one without an edge."""
         return super().size if self.is_terminal else ConsoleDimensions(PIPED, 25)
 
+    @size.setter
+    def size(self, new_size: tuple[int, int]) -> None:
+        self._width, self._height = new_size
+
 
 console = Paper(highlight=False)
 errors = Paper(stderr=True, highlight=False)
