@@ -22,6 +22,8 @@ from mesh.serving.session import Session
 from mesh.translation.runtime import HEARTBEAT_SECONDS
 from mesh.translation.views import translate
 
+LONGEST_PAUSE = 0.2
+
 log = structlog.get_logger("mesh.hub")
 
 
@@ -70,8 +72,11 @@ class Hub:
             self.translation = translate(self.world, self.revision, self.translation)
             for stream in list(self._streams.values()):
                 self._show(stream)
-            took = round((time.perf_counter() - started) * 1000, 1)
-            log.info("pushed", revision=self.translation.revision, proxies=len(self._streams), ms=took)
+            took = time.perf_counter() - started
+            ms = round(took * 1000, 1)
+            log.info("pushed", revision=self.translation.revision, proxies=len(self._streams), ms=ms)
+            # Half of the time is for requests and ACKs, however fast changes come; meanwhile they gather.
+            await asyncio.sleep(min(took, LONGEST_PAUSE))
 
     async def keep_time(self) -> None:
         """Run for ever: removals that were put off, and the lease of the weights."""

@@ -81,6 +81,7 @@ class Plane:
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
     generation: int = 0
     mesh: subprocess.Popen[bytes] | None = None
+    gateway: subprocess.Popen[bytes] | None = None
 
     # The mesh process
 
@@ -159,7 +160,7 @@ class Plane:
         admin = free_port()
         self.gateway_port = free_port()
         bootstrap = gateway_bootstrap("main", "127.0.0.1", self.gateway_port, self.xds_port, admin)
-        self.start_envoy("gateway", bootstrap)
+        self.gateway = self.start_envoy("gateway", bootstrap)
         wait_for(lambda: ready(admin, ports=[self.gateway_port]))
 
     def start_stray_gateway(self, name: str, port: int) -> subprocess.Popen[bytes]:
