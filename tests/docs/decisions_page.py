@@ -9,8 +9,9 @@ from tests.architecture.sources import ROOT
 FOLDER = ROOT / "docs/decisions"
 HEAD = """# Decisions
 
-One page per decision that one could argue about: what was decided, why, what it costs, what was rejected. Numbers by area: mesh
-0001-0009, platform 0010-0019, pipelines 0020-0029, gates and rollouts 0030-0039, delivery, API and page 0040-0049, the house 0050-0059.
+One page per decision that one could argue about: what was decided, why, what it costs, what was rejected.
+Numbers by area: mesh 0001-0009, platform 0010-0019, pipelines 0020-0029, gates and rollouts 0030-0039,
+delivery, API and page 0040-0049, the house 0050-0059.
 
 | | |
 |---|---|
