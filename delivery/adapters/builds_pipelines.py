@@ -145,7 +145,8 @@ class PipelineBuilds:
         """Return author and message."""
         with _translated():
             id = Git(repository).commit(revision)
-        author, _, message = run_git("show", "-s", "--format=%an%n%B", id, where=repository).partition("\n")
+        told = run_git("show", "-s", "--format=%an%n%B", id, where=repository)
+        author, _, message = told.encode(errors="replace").decode().partition("\n")
         return Commit(id, author, message.strip())
 
     def is_ancestor(self, repository: Path, older: str, newer: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import structlog
 
-from delivery.errors import Conflict, Rejected
+from delivery.errors import Broken, Conflict, Rejected
 from delivery.flows.deploy_run import deploy_run
 from delivery.flows.finish_run import finish_run
 from delivery.flows.gather_builds import gather_builds
@@ -39,6 +39,10 @@ def _step(world: World, run: Run) -> bool:
     except Conflict as error:  # the row moved while we worked; the next look takes it from where it is
         log.debug("run moved", run=run.id, reason=error.message)
         world.wake("advance_run", run.id)
+        return False
+    except Broken as error:  # no look will ever find it mended; the log has the rest
+        log.exception("run broken", run=run.id, state=run.state.value)
+        end_run(world, run.id, RunState.FAILED, f"a bug of Colorlane, or of its installation: {error}")
         return False
     except Rejected as error:
         log.info("run refused", run=run.id, state=run.state.value, reason=error.message)

@@ -6,7 +6,7 @@ The embedded host's only source, and for webhooks the net below: deliveries that
 from __future__ import annotations
 
 from delivery.deliveries import Push
-from delivery.flows.pushes import body_of
+from delivery.flows.pushes import body_of, is_text
 from delivery.flows.receive_delivery import receive_delivery
 from delivery.flows.world import World
 
@@ -18,7 +18,8 @@ def detect_pushes(world: World, project: str) -> int:
     row = world.store.projects.get(project)
     if row.removing:
         return 0
-    now = {PREFIX + branch: revision for branch, revision in world.forge(row).heads(row).items()}
+    heads = world.forge(row).heads(row)
+    now = {PREFIX + branch: revision for branch, revision in heads.items() if is_text(branch)}
     seen = {head.ref: head for head in world.store.heads.find(project=project, limit=100_000)}
     missing = 0
     # The default branch first: previews are compared with it.

@@ -35,9 +35,13 @@ def execute_job(world: World, id: str) -> None:
             outcome = _build(world, claimed, keeper)
         except Transient as error:
             log.warning("job delayed", job=id, reason=error.message)
-            _save(world, replace(keeper.job, state=JobState.QUEUED, lease_until=0.0, message=error.message))
+            # A Git host that is away is no attempt: it may take as long as it likes.
+            waiting = replace(keeper.job, state=JobState.QUEUED, attempt=keeper.job.attempt - 1)
+            _save(world, replace(waiting, lease_until=0.0, message=error.message))
             return
         _finish(world, keeper.job, outcome)
+    for twin in world.store.jobs.find(project=job.project, key=job.key, state=JobState.QUEUED):
+        world.wake("execute_job", twin.id)
 
 
 def _is_due(job: Job, now: float) -> bool:

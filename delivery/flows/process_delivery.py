@@ -11,7 +11,7 @@ from dataclasses import replace
 import structlog
 
 from delivery.deliveries import Delivery, DeliveryState, Head, Push
-from delivery.errors import Conflict, NotFound
+from delivery.errors import Conflict, NotFound, Rejected
 from delivery.flows.leases import held
 from delivery.flows.operate_environment import delete_branch
 from delivery.flows.operate_run import supersede
@@ -39,7 +39,9 @@ def process_delivery(world: World, id: str) -> None:
             return
         try:
             _act(world, delivery, push)
-        except NotFound as error:  # a commit that was pushed away again before we could fetch it
+        except Conflict:
+            raise
+        except Rejected as error:  # e.g. a commit that was pushed away again before we could fetch it
             delivery = world.store.deliveries.get(id)
             _close(world, delivery, DeliveryState.IGNORED, error.message)
 

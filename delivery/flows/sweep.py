@@ -32,8 +32,10 @@ def due_rows(world: World) -> Iterator[Due]:
     now = world.clock.now()
     for delivery in world.store.deliveries.find(state=DeliveryState.RECEIVED):
         yield "process_delivery", delivery.id
+    active = {rollout.id for rollout in world.store.rollouts.find(phase=ACTIVE)}
     for run in world.store.runs.find(state=_UNENDED):
-        yield "advance_run", run.id
+        if not active.intersection(run.rollouts):  # the last rollout to end wakes its run
+            yield "advance_run", run.id
     for job in world.store.jobs.find(state=(JobState.QUEUED, JobState.RUNNING)):
         if job.state is JobState.QUEUED or job.lease_until <= now:
             yield "execute_job", job.id
