@@ -48,17 +48,18 @@ class Traffic:
 def readings(traffic: Traffic, seconds: int, seed: int) -> Iterator[Sample]:
     """Yield the reading before the weight moves, then one a second."""
     dice = np.random.default_rng(seed)
-    sides = [_side(traffic, seconds, dice, candidate) for candidate in (False, True)]
+    phase = dice.random()
+    sides = [_side(traffic, seconds, dice, candidate, phase) for candidate in (False, True)]
     yield Sample(0.0, _counts(sides[0], 0), _counts(sides[1], 0))
     for t in range(1, seconds + 1):
         yield Sample(float(t), _counts(sides[0], t), _counts(sides[1], t))
 
 
-def _side(traffic: Traffic, seconds: int, dice: np.random.Generator, candidate: bool) -> dict[str, Any]:
+def _side(traffic: Traffic, seconds: int, dice: np.random.Generator, candidate: bool, phase: float) -> dict[str, Any]:
     """Return cumulative requests, errors and histogram of one version, second by second."""
     t = np.arange(seconds)
     share = traffic.weight if candidate else 1 - traffic.weight
-    wave = np.sin(2 * np.pi * (t / 7200 + dice.random())) if traffic.drift else np.zeros(seconds)
+    wave = np.sin(2 * np.pi * (t / 7200 + phase)) if traffic.drift else np.zeros(seconds)
     on = t >= traffic.onset if candidate else np.zeros(seconds, bool)
     rate = traffic.errors * np.exp(0.8 * wave)
     rate = np.where(on, rate * traffic.worse_times + traffic.worse_by, rate)

@@ -11,8 +11,8 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from delivery.gates import evidence, proof, words
-from delivery.gates.histograms import ENOUGH_REQUESTS, proof_bound, slow_share, watch_bounds
+from delivery.gates import evidence, proof, slowness, words
+from delivery.gates.histograms import ENOUGH_REQUESTS, proof_bound, slow_share
 from delivery.gates.policy import GatePolicy
 from delivery.gates.samples import Sample
 from delivery.gates.verdict import Verdict
@@ -21,14 +21,13 @@ from delivery.gates.windows import Increment, histogram, increment, pack
 ERROR_RATIO = 1.25  # an error rate up to this many times the stable one, plus the floor, never rolls back
 ERROR_FLOOR = 0.0002
 MIN_INTERVAL = 0.9  # seconds between readings: "a tick without errors" must mean about a second without errors
-ERROR_SESSION = 3.0  # seconds: errors closer than this to the first of a group are one bet, whatever their number
+ERROR_SESSION = 4.0  # seconds: errors closer than this to the first of a group are one bet, whatever their number
 ERROR_CAP = 8.5  # most one group of errors may multiply the evidence by
 LATENCY_WINDOW = 2.0  # seconds
-LATENCY_CAP = math.exp(0.62)
 GUARD_NULL, GUARD_DEAD = 0.6, 0.95  # the guard's question: do more than 60 % of the candidate's requests fail?
 GUARD_CAP = math.exp(1.6)  # a tick; so it takes five ticks of total failure
 GUARD_STABLE = 0.1  # the guard is silent while more than this share fails on the stable version too
-WEIGHTS = {"errors": 0.5, "latency": 0.4, "guard": 0.1}
+WEIGHTS = {"errors": 0.45, "latency": 0.45, "guard": 0.1}
 
 State = Mapping[str, Any]
 
@@ -157,7 +156,7 @@ def _window(state: State, policy: GatePolicy, candidate: Increment, stable: Incr
     """Latency, and the proof of both metrics, go by windows of fixed length."""
     window, latency, proving = state["window"], state["latency"], state["proof"]
     if window is None:
-        latency = latency or _choose_bounds(state, policy)
+        latency = latency or slowness.begin(state["stable"], policy)
         proving = _with_bound(proving or _begin_proof(state, policy), state, policy)
         window = _open_window(state["at"], len(latency["bounds"]) if latency else 0)
     bounds = [bound for bound, _ in latency["bounds"]] if latency else []
@@ -165,7 +164,11 @@ def _window(state: State, policy: GatePolicy, candidate: Increment, stable: Incr
     window = _fill(window, candidate, stable, bounds, bound)
     if at - window["from"] < LATENCY_WINDOW:
         return {"latency": latency, "proof": proving, "window": window}
-    return {"latency": _bet_latency(latency, window), "proof": _prove(proving, window), "window": None}
+    return {
+        "latency": slowness.bet(latency, window) if latency else None,
+        "proof": _prove(proving, window),
+        "window": None,
+    }
 
 
 def _open_window(at: float, bounds: int) -> dict[str, Any]:
@@ -191,35 +194,6 @@ def _fill(
         "slow": [[c + candidate.slow(b), s + stable.slow(b)] for (c, s), b in zip(window["slow"], bounds, strict=True)],
         "proof": proven,
     }
-
-
-def _choose_bounds(state: State, policy: GatePolicy) -> dict[str, Any] | None:
-    """The stable version's own past says where to look; until there is enough of it, latency is not watched."""
-    known = state["stable"]
-    if policy.latency_tolerance <= 0 or known[2] < ENOUGH_REQUESTS:
-        return None
-    bounds = watch_bounds(histogram(known), known[2], policy.latency_tolerance)
-    if not bounds:
-        return None
-    return {
-        "bounds": [list(each) for each in bounds],
-        "processes": [evidence.begin() for _ in bounds],
-        "timed": [0, 0],
-        "slow": [[0, 0] for _ in bounds],
-    }
-
-
-def _bet_latency(latency: State | None, window: State) -> dict[str, Any] | None:
-    if latency is None:
-        return None
-    n_c, n_b = window["timed"]
-    processes = [
-        evidence.bet(process, (n_c, k_c, n_b, k_b), ratio, 0.0, LATENCY_CAP)
-        for process, (_, ratio), (k_c, k_b) in zip(latency["processes"], latency["bounds"], window["slow"], strict=True)
-    ]
-    timed = [latency["timed"][0] + n_c, latency["timed"][1] + n_b]
-    slow = [[c + k_c, b + k_b] for (c, b), (k_c, k_b) in zip(latency["slow"], window["slow"], strict=True)]
-    return {**latency, "processes": processes, "timed": timed, "slow": slow}
 
 
 def _begin_proof(state: State, policy: GatePolicy) -> dict[str, Any]:
