@@ -37,7 +37,7 @@ def plan_run(world: World, run: Run) -> bool:
         world.wake("execute_job", job.id)
     if jobs:
         _render_ahead(world, project, planned)
-    return not jobs
+    return True
 
 
 def _render_ahead(world: World, project: Project, run: Run) -> None:

@@ -67,6 +67,7 @@ class Wakeups:
     def __init__(self, redis_url: str) -> None:
         self.redis_url = redis_url
         self._lock = threading.Lock()
+        self._away = False
 
     @cached_property
     def app(self) -> Celery:
@@ -80,4 +81,10 @@ class Wakeups:
             with self._lock:
                 self.app.send_task(f"colorlane.{task}", args=[id], **options)
         except Exception as error:  # whatever a broker that is away raises: the sweeper will find the row
-            log.warning("wake lost", task=task, id=id, error=type(error).__name__)
+            if not self._away:
+                log.warning("broker away, wakes are lost", task=task, id=id, error=type(error).__name__)
+            self._away = True
+            return
+        if self._away:
+            log.info("broker is back")
+        self._away = False
