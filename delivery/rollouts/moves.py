@@ -73,7 +73,9 @@ def adopt(rollout: Rollout, traffic: TrafficState, now: float) -> Rollout:
         return rollout
     if rollout.phase is Phase.DEPLOYING and not rollout.stable:  # it can only have been "all to the candidate"
         return replace(rollout, generation=traffic.generation, weight=100, asked_at=now)
-    return replace(rollout, generation=traffic.generation + 1, asked_at=now)
+    adopted = replace(rollout, generation=traffic.generation + 1, asked_at=now)
+    weighing = rollout.phase is Phase.PROGRESSING and isinstance(rollout.strategy.steps[rollout.step], SetWeight)
+    return replace(adopted, step_started_at=None) if weighing else adopted
 
 
 def ask_again(rollout: Rollout, traffic: TrafficState) -> tuple[Effect, ...]:

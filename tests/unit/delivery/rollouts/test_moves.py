@@ -74,7 +74,9 @@ def test_what_the_mesh_lost_is_asked_again(rollout: Build) -> None:
 
 
 def test_a_forgotten_request_of_ours_is_topped(rollout: Build) -> None:
-    adopted = adopt(rollout(phase=Phase.PROGRESSING, weight=10, generation=7001), TrafficState(7002, True), 1005.0)
+    state = rollout((SetWeight(10),), phase=Phase.PROGRESSING, weight=10, generation=7001, step_started_at=1000.0)
+    adopted = adopt(state, TrafficState(7002, True), 1005.0)
+    assert adopted.step_started_at is None
     assert adopted.generation == 7003
     assert ask_again(adopted, TrafficState(7002, True)) == (AskTraffic(intent_of(adopted)),)
 
