@@ -53,7 +53,7 @@ def operations(said: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]
     """Yield (verb, path, operation) of everything described, but endless streams and the mesh, which is away."""
     for path, verbs in said["paths"].items():
         for verb, operation in verbs.items():
-            if path != "/api/v1/events" and "/mesh/" not in path:
+            if not path.endswith("/events") and "/mesh/" not in path:
                 yield verb, path, operation
 
 
@@ -84,8 +84,6 @@ def test_described_requests_never_end_in_a_bug(full: Described, data: st.DataObj
         answer = full.client.request(verb, path, params=query, json=body)
     except UnicodeEncodeError:
         return  # lone surrogates cannot be sent
-    if "events" in path and answer.status_code == 200:
-        return
     assert answer.status_code < 500, answer.text
     if answer.status_code >= 400:
         assert answer.headers["content-type"] == "application/problem+json"
