@@ -21,7 +21,7 @@ from delivery.flows.register_project import register_project
 from delivery.flows.remove_project import remove_project
 from delivery.ports.forge import CommitState
 from delivery.releases import release_version
-from delivery.rollouts.model import Analysis, Pause, Phase, Rollout, SetWeight, Strategy
+from delivery.rollouts.model import TERMINAL, Analysis, Pause, Phase, Rollout, SetWeight, Strategy
 from delivery.workloads import Health
 from pipelines.runs import JobState, Run, RunState
 from tests.fakes.world import FakeWorld
@@ -64,8 +64,11 @@ def stable(shop: FakeWorld, service: str = "reviews", environment: str = "shop/p
 
 
 def serve(shop: FakeWorld, rollout: Rollout, errors: float, rounds: int) -> None:
-    """Let both versions answer 50 requests in each half second."""
+    """Let both versions answer 50 requests in each half second, for so long or until the rollout has ended."""
     for _ in range(rounds):
+        if shop.store.rollouts.get(rollout.id).phase in TERMINAL:
+            shop.settle(1)  # its run ends after it
+            return
         lane = (rollout.project, rollout.service, rollout.color)
         shop.metrics.add(lane, rollout.stable, 50, 0)
         shop.metrics.add(lane, rollout.candidate, 50, round(50 * errors))
@@ -161,7 +164,7 @@ def test_good_canary_waits_for_approval_and_is_promoted_by_digest() -> None:
     shop.settle(3)
     rollout = rollout_of(shop, "c2")
     assert (rollout.phase, rollout.weight) == (Phase.PROGRESSING, 10)
-    serve(shop, rollout, 0.0, 120)
+    serve(shop, rollout, 0.0, 400)
     rollout = rollout_of(shop, "c2")
     assert rollout.step == 2, rollout
     with pytest.raises(Conflict, match="the approval is for revision"):
@@ -181,7 +184,7 @@ def test_bad_canary_is_rolled_back_quarantined_and_reported() -> None:
     old = stable(shop)
     shop.forge.push("main", "c2", reviews="2")
     shop.settle(3)
-    serve(shop, rollout_of(shop, "c2"), 0.3, 120)
+    serve(shop, rollout_of(shop, "c2"), 0.3, 400)
     rollout = rollout_of(shop, "c2")
     assert rollout.phase is Phase.ROLLED_BACK
     assert stable(shop) == old
@@ -395,7 +398,7 @@ def test_mesh_that_is_away_delays_and_changes_nothing() -> None:
     rollout = rollout_of(shop, "c2")
     assert (rollout.phase, rollout.weight) == (Phase.PROGRESSING, 10)
     shop.traffic.away = False
-    serve(shop, rollout, 0.3, 120)
+    serve(shop, rollout, 0.3, 400)
     assert rollout_of(shop, "c2").phase is Phase.ROLLED_BACK
 
 
