@@ -126,7 +126,7 @@ export function rolloutCard(rollout, changed) {
       order(rollout, "reject", changed, "Reject", ".danger"), order(rollout, "approve", changed, "Approve", ".primary"))),
     h("dl.why", null,
       !rollout.ended && waits && [h("dt", null, "waits for"), h("dd", null, waits)],
-      rollout.message && [h("dt", null, rollout.ended ? "because" : "now"), h("dd", null, rollout.message)],
+      rollout.message && rollout.message !== rollout.verdict.sentence && [h("dt", null, rollout.ended ? "because" : "now"), h("dd", null, rollout.message)],
       rollout.approvals.length > 0 && [h("dt", null, "decided"), h("dd", null, rollout.approvals.map((each) =>
         h("p", null, `${each.approver || "somebody"} ${each.approved ? "approved" : "rejected"} step ${each.step + 1}${each.comment ? `: ${each.comment}` : ""}`)))]),
     h("div.row", null, rollout.ended
