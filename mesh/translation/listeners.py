@@ -54,6 +54,7 @@ def inbound(address: str, port: int, inbound_port: int) -> Resource:
     manager.http2_protocol_options.allow_connect = True
     manager.local_reply_config.CopyFrom(_marked())
     manager.route_config.name = name
+    manager.route_config.response_headers_to_remove.append(naming.FAILURE_HEADER)  # ours alone to say
     host = manager.route_config.virtual_hosts.add(name=name, domains=["*"])
     route = host.routes.add(match={"prefix": "/"})
     route.route.cluster = name

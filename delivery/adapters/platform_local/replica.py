@@ -30,6 +30,7 @@ from delivery.processes.identity import Identity
 from delivery.processes.keeper import Keeper
 from delivery.processes.ports import PortPool
 from delivery.processes.process import Process, adopt
+from mesh.sidecar import FLUSH_SECONDS
 
 APP_BACKOFF = Backoff(first=0.2, factor=2, ceiling=15, forgiven_after=10)
 SIDECAR_BACKOFF = Backoff(first=0.02, factor=2, ceiling=5, forgiven_after=10)
@@ -132,12 +133,13 @@ class Replica:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(sidecar.until_idle(self.record), grace)
         await launching.run_pre_stop(self.record, self._around.folders, self._around.base_env)
-        await self._end(grace)
+        await self._end(grace, linger=FLUSH_SECONDS)
         log.info("replica.removed", endpoint=self.record.endpoint, withdrawn=withdrawn)
 
-    async def _end(self, grace: float) -> None:
+    async def _end(self, grace: float, *, linger: float = 0.0) -> None:
+        """Stop both; the sidecar at least `linger` seconds from now, so that its last counts are exported."""
         self._close()
-        await self.app.stop(grace)
+        await asyncio.gather(self.app.stop(grace), asyncio.sleep(linger))
         await self.sidecar.stop(SIDECAR_GRACE)
         shutil.rmtree(self.record.folder(self._around.folders), ignore_errors=True)
         self._around.pool.give_back(self.record.ports.all())

@@ -38,7 +38,10 @@ class Door(BaseHTTPRequestHandler):
         if self.command == "POST":
             os.write(ledger, (self.path + "\\n").encode())
         time.sleep(0.003)
-        self.send_response(200); self.send_header("content-length", "0"); self.end_headers()
+        self.send_response(200); self.send_header("content-length", "0")
+        if self.path == "/liar":
+            self.send_header("x-colorlane-failure", "unreached")
+        self.end_headers()
     do_POST = do_GET
     def log_message(self, *_): pass
 ledger = os.open(sys.argv[2], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
@@ -248,3 +251,13 @@ def test_unsafe_methods_are_never_run_twice_and_fail_only_in_flight(stage: Stage
     done = stage.ledger.read_text().split()
     assert len(done) == len(set(done))
     assert load.failed <= load.callers
+
+
+def test_an_application_cannot_ask_for_retries_by_the_sidecars_own_header(stage: Stage) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", stage.outbound, timeout=10)
+    connection.request("POST", "/liar", headers={"host": "reviews:9080", "x-color": "alice", "content-length": "0"})
+    response = connection.getresponse()
+    connection.close()
+    assert response.status == 200
+    assert response.getheader("x-colorlane-failure") is None
+    assert stage.ledger.read_text().split() == ["/liar"]
