@@ -32,7 +32,7 @@ class EmbeddedForge:
         """Delete the repository."""
         shutil.rmtree(self._path(project), ignore_errors=True)
 
-    def repository(self, project: Project) -> Path:
+    def repository(self, project: Project, revision: str = "") -> Path:
         """Return the bare repository."""
         path = self._path(project)
         if not (path / "HEAD").exists():

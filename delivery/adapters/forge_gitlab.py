@@ -17,14 +17,14 @@ import requests
 import structlog
 from gitlab.exceptions import GitlabError
 
-from delivery.adapters.git_refs import git
+from delivery.adapters.git_refs import git, has_commit
 from delivery.errors import Rejected, Transient
 from delivery.ports.forge import CommitState
 from delivery.projects import Project
 
 log = structlog.get_logger(__name__)
 
-TIMEOUT = 10.0  # seconds for one API call
+TIMEOUT = 10.0  # seconds for one API call, or one look at the branches
 DESCRIPTION_LIMIT = 255  # characters GitLab keeps of a status
 _FINAL = frozenset({400, 422})  # transition refused, or too many statuses: asking again would never help
 
@@ -43,18 +43,20 @@ class GitlabForge:
         """Delete the mirror."""
         shutil.rmtree(self._path(project), ignore_errors=True)
 
-    def repository(self, project: Project) -> Path:
-        """Return the mirror, fetched now."""
+    def repository(self, project: Project, revision: str = "") -> Path:
+        """Return the mirror, fetched now unless it holds the revision."""
         path = self._path(project)
         if not (path / "HEAD").exists():
             self.prepare(project)
+        if revision and has_commit(path, revision):
+            return path
         refs = "+refs/heads/*:refs/heads/*"
         git("fetch", "--quiet", "--prune", "--no-tags", project.clone_url, refs, where=path, env=_credentials(project))
         return path
 
     def heads(self, project: Project) -> Mapping[str, str]:
         """Return branch -> commit as the host states it now."""
-        listed = git("ls-remote", "--heads", project.clone_url, env=_credentials(project))
+        listed = git("ls-remote", "--heads", project.clone_url, env=_credentials(project), timeout=TIMEOUT)
         pairs = (line.split("\t", 1) for line in listed.splitlines())
         return {ref.removeprefix("refs/heads/"): revision for revision, ref in pairs}
 

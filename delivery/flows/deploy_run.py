@@ -29,7 +29,7 @@ from pipelines.runs import Run, RunState
 def deploy_run(world: World, run: Run) -> bool:
     """Start the run's rollouts; return whether to look at its end at once. Raises Rejected, Transient, Conflict."""
     project = world.store.projects.get(run.project)
-    repository = world.forge(project).repository(project)
+    repository = world.forge(project).repository(project, run.revision)
     entry, target = world.builds.target(repository, run.branch, run.revision)
     if target is None:
         raise Broken(f"run {run.id} deploys, but its branch has no target")
@@ -61,16 +61,25 @@ def _artifacts(world: World, run: Run) -> dict[str, str] | None:
 
 def _overtaken(world: World, project: Project, run: Run, environment: Environment) -> str:
     """Return why the run comes too late, or ""."""
-    forge = world.forge(project)
-    if forge.heads(project).get(run.branch) == run.revision:
+    if _head(world, project, run) == run.revision:
         return ""
     newer = world.store.runs.find(project=run.project, ref=run.ref, newest_first=True, limit=1)
     if newer and newer[0].number > run.number and newer[0].revision != run.revision:
         return f"run {newer[0].number} of {run.branch} is newer"
     there = environment.revision
-    if there and there != run.revision and world.builds.is_ancestor(forge.repository(project), run.revision, there):
+    repository = world.forge(project).repository(project, run.revision)
+    if there and there != run.revision and world.builds.is_ancestor(repository, run.revision, there):
         return f"{environment.name} runs {there[:12]}, which contains this commit"
     return ""
+
+
+def _head(world: World, project: Project, run: Run) -> str:
+    """Return where the branch stands by its host; by our own account while the host is away."""
+    try:
+        return world.forge(project).heads(project).get(run.branch, "")
+    except Transient:
+        seen = world.store.heads.find(project=project.name, ref=run.ref, limit=1)
+        return seen[0].revision if seen else ""
 
 
 def _deploy(world: World, run: Run, environment: Environment, target: Target, releases: Mapping[str, Release]) -> bool:

@@ -116,7 +116,7 @@ def _build(world: World, job: Job, keeper: _Keeper) -> BuildOutcome:
         return BuildOutcome(JobState.SUCCEEDED, known, "reused: the same content was built meanwhile")
     try:
         project = world.store.projects.get(job.project)
-        repository = world.forge(project).repository(project)
+        repository = world.forge(project).repository(project, job.revision)
         path = world.logs / job.log
         path.parent.mkdir(parents=True, exist_ok=True)
         return world.builds.build(repository, job.revision, job.service, job.key, path, keeper.keep_going)

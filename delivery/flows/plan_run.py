@@ -42,12 +42,12 @@ def plan_run(world: World, run: Run) -> bool:
 
 def _render_ahead(world: World, project: Project, run: Run) -> None:
     """Render while the builds run: bad manifests end the run early, and good ones are at hand when it deploys."""
-    repository = world.forge(project).repository(project)
+    repository = world.forge(project).repository(project, run.revision)
     world.builds.render(repository, run.revision, project.name, dict.fromkeys(run.keys, f"sha256:{'0' * 64}"))
 
 
 def _plan(world: World, project: Project, run: Run) -> Plan:
-    repository = world.forge(project).repository(project)
+    repository = world.forge(project).repository(project, run.revision)
     return world.builds.plan(repository, project.name, run.branch, run.revision, project.default_branch)
 
 

@@ -77,13 +77,15 @@ def _why_not(world: World, project: Project, push: Push, head: Head | None, deli
     seen = head.revision if head else ""
     if head and seen == push.after:
         return "" if delivery.run else "this state of the branch has been acted on"
-    if not head or push.before == seen:
+    if not head or (seen and push.before == seen):
         return ""
     now = world.forge(project).heads(project).get(push.branch, "")
     if now == push.after:
         return ""
     if not push.after:
         return "the branch exists again"
+    if now == seen:  # messages came in another order than the pushes
+        return f"overtaken: the branch is {f'at {now[:12]}' if now else 'gone'} and that has been acted on"
     repository = world.forge(project).repository(project)
     if seen and world.builds.is_ancestor(repository, push.after, seen):
         return f"overtaken: {seen[:12]} contains it and has been acted on"
@@ -97,7 +99,7 @@ def _skipped(world: World, project: Project, push: Push) -> bool:
 
 
 def _author(world: World, project: Project, push: Push) -> str:
-    return push.author or world.builds.commit(world.forge(project).repository(project), push.after).author
+    return push.author or world.builds.commit(world.forge(project).repository(project, push.after), push.after).author
 
 
 def _number(world: World, delivery: Delivery) -> Delivery:

@@ -11,6 +11,8 @@ from delivery.projects import Project
 
 _LABEL = re.compile(r"[a-z]([a-z0-9-]{0,38}[a-z0-9])?")
 _BRANCH = re.compile(r"(?![-/.])(?!.*(\.\.|//|@\{))[^\x00-\x20\x7f~^:?*\[\\]{1,200}(?<![/.])")
+_HTTP = re.compile(r"https?://[^\s\x00-\x20@?#/][^\s\x00-\x20@?#]*")
+_CLONE = re.compile(rf"{_HTTP.pattern}|(ssh://)?(\w[\w.-]*@)?\w[\w.-]*[:/][^\s\x00-\x20:@-][^\s\x00-\x20:@]*")
 
 
 def register_project(
@@ -71,8 +73,18 @@ def _check(world: World, project: Project) -> None:
         )
     world.forge(project)
     if project.forge != "embedded":
-        for field in ("clone_url", "forge_url", "forge_project"):
-            if not getattr(project, field):
-                raise Rejected(
-                    f"{field} is missing", field=field, remedy=f"a {project.forge} project needs its {field}"
-                )
+        _check_remote(project)
+
+
+def _check_remote(project: Project) -> None:
+    for field in ("clone_url", "forge_url", "forge_project"):
+        if not getattr(project, field):
+            raise Rejected(f"{field} is missing", field=field, remedy=f"a {project.forge} project needs its {field}")
+    for field, pattern in (("clone_url", _CLONE), ("forge_url", _HTTP)):
+        # Addresses are shown, logged and given to Git as arguments: no secret and no option may be in one.
+        if not pattern.fullmatch(getattr(project, field)):
+            raise Rejected(
+                f"{field} is no address that can be used, or holds a password",
+                field=field,
+                remedy="use http(s)://<host>/<path> without a user name, and give the token as `token`",
+            )

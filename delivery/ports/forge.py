@@ -1,7 +1,7 @@
 """Forge port: the Git host. Real sides: forge_embedded (own bare repositories), forge_gitlab (python-gitlab).
 
 Contract: called from workers only, never from request handlers. An unreachable host raises `Transient`:
-it delays feedback and nothing else. `fetch` makes the commit available in a local bare repository.
+it delays feedback and what was pushed meanwhile, nothing else.
 """
 
 from __future__ import annotations
@@ -35,8 +35,11 @@ class Forge(Protocol):
         """Delete the local repository."""
         ...
 
-    def repository(self, project: Project) -> Path:
-        """Return the local bare repository, up to date with the host (fetches when it is remote)."""
+    def repository(self, project: Project, revision: str = "") -> Path:
+        """Return the local bare repository, up to date with the host (fetches when it is remote).
+
+        With a `revision` that is there already nothing is fetched: what was pushed once goes its way without the host.
+        """
         ...
 
     def heads(self, project: Project) -> Mapping[str, str]:

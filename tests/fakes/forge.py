@@ -30,6 +30,7 @@ class FakeForge:
     commits: dict[str, FakeCommit] = field(default_factory=dict)
     told: list[tuple[str, str, CommitState, str]] = field(default_factory=list)
     away: bool = False
+    fetched: set[str] = field(default_factory=set)
 
     def push(self, branch: str, id: str, message: str = "", **files: str) -> str:
         """Commit on top of the branch (or of main) and move the branch there."""
@@ -45,9 +46,11 @@ class FakeForge:
     def forget(self, project: Project) -> None:
         self.branches.clear()
 
-    def repository(self, project: Project) -> Path:
-        if self.away:
+    def repository(self, project: Project, revision: str = "") -> Path:
+        if self.away and revision not in self.fetched:
             raise Transient("the host is away")
+        if not self.away:
+            self.fetched |= set(self.commits)
         return Path("/nowhere")
 
     def heads(self, project: Project) -> Mapping[str, str]:

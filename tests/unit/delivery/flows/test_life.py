@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 import structlog
@@ -281,6 +282,59 @@ def test_running_build_stops_when_its_run_is_canceled(shop: FakeWorld) -> None:
         cancel_run(shop.world, run_of(shop, "c2").id, "bob")
 
 
+def test_host_that_goes_away_after_the_push_delays_feedback_and_nothing_else(shop: FakeWorld) -> None:
+    def leave() -> None:
+        shop.forge.away = True
+
+    shop.builds.during = leave
+    shop.forge.push("main", "c2", reviews="2")
+    shop.settle(5)
+    assert run_of(shop, "c2").state is RunState.SUCCEEDED
+    assert stable(shop) == rollout_of(shop, "c2").candidate
+    assert CommitState.SUCCESS not in [state for revision, _, state, _ in shop.forge.told if revision == "c2"]
+    shop.forge.away = False
+    shop.settle(10)
+    assert [t for t in shop.forge.told if t[:2] == ("c2", "colorlane")][-1][2] is CommitState.SUCCESS
+
+
+def test_overtaken_run_is_noticed_while_the_host_is_away(shop: FakeWorld) -> None:
+    def push_and_leave() -> None:
+        if "c3" not in shop.forge.commits:
+            shop.forge.push("main", "c3", reviews="3")
+            detect_pushes(shop.world, "shop")
+            shop.settle(1)
+        shop.forge.away = True
+
+    shop.builds.during = push_and_leave
+    shop.forge.push("main", "c2", reviews="2")
+    shop.settle(8)
+    assert run_of(shop, "c2").state is RunState.SUPERSEDED
+    assert run_of(shop, "c3").state is RunState.SUCCEEDED
+    assert stable(shop) == rollout_of(shop, "c3").candidate
+
+
+def test_messages_out_of_order_never_undo_what_is_newer(shop: FakeWorld) -> None:
+    """A forced push told before the one it replaced; a deletion told before the push it ends."""
+    shop.forge.push("alice", "c2", reviews="2")
+    shop.settle(5)
+    shop.forge.push("alice", "c3", reviews="3")
+    shop.forge.branches["alice"] = "c1"
+    shop.forge.push("alice", "c4", reviews="4")
+    shop.settle(5)
+    late = body_of(Push("refs/heads/alice", "c2", "c3"))
+    first = receive_delivery(shop.world, "shop", "gitlab", "late", "push", late)
+    shop.settle(2)
+    assert "overtaken" in shop.store.deliveries.get(first.id).outcome
+    assert not shop.store.runs.find(revision="c3")
+    del shop.forge.branches["alice"]
+    shop.settle(5)
+    created = body_of(Push("refs/heads/alice", "", "c2"))
+    second = receive_delivery(shop.world, "shop", "gitlab", "later", "push", created)
+    shop.settle(2)
+    assert "gone" in shop.store.deliveries.get(second.id).outcome
+    assert not shop.store.environments.find(color="alice")
+
+
 def test_equal_content_is_built_once(shop: FakeWorld) -> None:
     shop.forge.push("alice", "c2", reviews="2")
     shop.forge.push("bob", "c3", reviews="2")
@@ -419,6 +473,28 @@ def test_bad_project_names_are_refused(shop: FakeWorld, name: str) -> None:
     with pytest.raises(Rejected) as refused:
         register_project(shop.world, name)
     assert refused.value.field == "name"
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("clone_url", "https://oauth2:glpat-x@gitlab.example/g/p.git"),
+        ("clone_url", "--upload-pack=touch /tmp/owned"),
+        ("clone_url", "ext::sh -c whoami"),
+        ("forge_url", "https://root:pw@gitlab.example"),
+        ("forge_url", "gitlab.example"),
+    ],
+)
+def test_addresses_hold_neither_secrets_nor_options(shop: FakeWorld, field: str, value: str) -> None:
+    world = replace(shop.world, forges={"gitlab": shop.forge})
+    good = {"clone_url": "https://gitlab.example:8443/g/p.git", "forge_url": "https://gitlab.example"}
+    with pytest.raises(Rejected) as refused:
+        register_project(world, "hub", forge="gitlab", forge_project="g/p", **{**good, field: value})
+    assert refused.value.field == field
+    assert "glpat" not in str(refused.value)
+    for clone_url in (good["clone_url"], "git@gitlab.example:g/p.git", "ssh://git@gitlab.example/g/p.git"):
+        name = f"hub{len(shop.store.projects.find())}"
+        register_project(world, name, forge="gitlab", forge_project="g/p", **{**good, "clone_url": clone_url})
 
 
 def test_project_names_are_taken_once(shop: FakeWorld) -> None:
