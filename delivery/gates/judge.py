@@ -23,6 +23,9 @@ ERROR_FLOOR = 0.0002
 MIN_INTERVAL = 0.9  # seconds between readings: "a tick without errors" must mean about a second without errors
 ERROR_SESSION = 4.0  # seconds: errors closer than this to the first of a group are one bet, whatever their number
 ERROR_CAP = 8.5  # most one group of errors may multiply the evidence by
+BURST = 5  # candidate errors in one group: it may be a burst, and what follows soon its tail
+BURST_TAIL = 5.0  # seconds after such a group in which one of less than half its size counts less
+BURST_TAIL_CAP = 1.8
 LATENCY_WINDOW = 2.0  # seconds
 GUARD_NULL, GUARD_DEAD = 0.6, 0.95  # the guard's question: do more than 60 % of the candidate's requests fail?
 GUARD_CAP = math.exp(1.6)  # a tick; so it takes five ticks of total failure
@@ -100,6 +103,7 @@ def _begin(packed: Mapping[str, Any], at: float) -> dict[str, Any]:
         "counts": [0, 0, 0, 0],
         "skipped": 0,
         "errors": evidence.begin(),
+        "burst": [at, 0],
         "guard": evidence.begin(),
         "latency": None,
         "proof": None,
@@ -148,8 +152,11 @@ def _errors(state: State, candidate: Increment, stable: Increment, at: float) ->
     silent = candidate.requests + stable.requests == 0  # the source has not refreshed: that is no quiet second
     if (bad > 0 or silent) and at - first < ERROR_SESSION:
         return {"session": [*counts, first]}
-    process = evidence.bet(state["errors"], counts, ERROR_RATIO, ERROR_FLOOR, ERROR_CAP)
-    return {"errors": process, "session": [0, 0, 0, 0, None]}
+    until, size = state["burst"]
+    tail = first < until and 2 * counts[1] < size  # steady failing makes groups of like size, a burst dies away
+    process = evidence.bet(state["errors"], counts, ERROR_RATIO, ERROR_FLOOR, BURST_TAIL_CAP if tail else ERROR_CAP)
+    burst = [at + BURST_TAIL, counts[1]] if counts[1] >= BURST else [until, size]
+    return {"errors": process, "session": [0, 0, 0, 0, None], "burst": burst}
 
 
 def _window(state: State, policy: GatePolicy, candidate: Increment, stable: Increment, at: float) -> dict[str, Any]:
