@@ -19,6 +19,7 @@ from delivery.ports.store import CommitStatus
 
 log = structlog.get_logger(__name__)
 
+_PASSING = (CommitState.PENDING, CommitState.RUNNING)  # GitLab refuses to be told these twice, whatever the text
 LONGEST_WAIT = 300.0  # seconds between tries while the host is away
 
 
@@ -41,6 +42,8 @@ def send_status(world: World, id: str) -> None:
 
 
 def _send(world: World, status: CommitStatus) -> None:
+    if status.state == status.told and status.state in _PASSING:
+        return
     try:
         project = world.store.projects.get(status.project)
     except NotFound:
@@ -54,11 +57,12 @@ def _send(world: World, status: CommitStatus) -> None:
 def _sent(world: World, told: CommitStatus) -> None:
     now = world.clock.now()
     same = (told.state, told.description, told.updated_at)
-    saved = update(
-        world.store.statuses,
-        told.id,
-        lambda row: replace(row, sent_at=now) if (row.state, row.description, row.updated_at) == same else row,
-    )
+
+    def sent(row: CommitStatus) -> CommitStatus:
+        is_newest = (row.state, row.description, row.updated_at) == same
+        return replace(row, told=told.state, sent_at=now if is_newest else None)
+
+    saved = update(world.store.statuses, told.id, sent)
     if saved.sent_at is None:
         world.wake("send_status", told.id)
 

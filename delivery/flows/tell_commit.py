@@ -28,4 +28,4 @@ def tell_commit(
 def _changed(old: CommitStatus, new: CommitStatus) -> CommitStatus:
     if (old.state, old.description, old.url) == (new.state, new.description, new.url):
         return old
-    return replace(new, row_version=old.row_version)
+    return replace(new, told=old.told, row_version=old.row_version)

@@ -50,6 +50,7 @@ class CommitStatus:
     url: str
     updated_at: float
     sent_at: float | None = None
+    told: str = ""  # the state the host took last
     attempts: int = 0  # failed tries to tell the host this state
     retry_at: float = 0.0  # not before this moment
     row_version: int = 0

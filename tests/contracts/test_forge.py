@@ -48,16 +48,12 @@ def gitlab_host(tmp_path: Path) -> Iterator[Host]:
     git(remote, "init", "--quiet", "--bare", "--initial-branch=main")
     work = Workspace(tmp_path / "work", str(remote))
 
-    def push(*refspec: str) -> None:
-        work.push(*refspec)
-        git(remote, "update-server-info")
-
     with FakeGitlab(tmp_path / "served") as gitlab:
         url = f"{gitlab.url}/team/shop.git"
         project = Project("shop", "shop.localhost", "main", "gitlab", url, gitlab.url, "team/shop", token=TOKEN)
         forge = GitlabForge(tmp_path / "git")
         forge.prepare(project)
-        yield Host(forge, project, work, push, gitlab)
+        yield Host(forge, project, work, work.push, gitlab)
 
 
 def test_heads_are_the_branches_as_the_host_states_them(host: Host) -> None:
@@ -79,6 +75,19 @@ def test_repository_has_every_commit_and_follows_forced_pushes(host: Host) -> No
     other = host.work.commit("other", a="other")
     host.push("main")
     assert git(host.forge.repository(host.project), "rev-parse", "refs/heads/main") == other
+
+
+def test_what_is_there_is_not_fetched_again(gitlab: Host) -> None:
+    assert gitlab.gitlab
+    commit = gitlab.work.commit(a="1")
+    gitlab.push("main")
+    gitlab.forge.repository(gitlab.project, commit)
+    gitlab.gitlab.away = True
+    repository = gitlab.forge.repository(gitlab.project, commit)
+    assert git(repository, "show", f"{commit}:a") == "1"
+    for revision in ("", "0" * 40):
+        with pytest.raises(Transient):
+            gitlab.forge.repository(gitlab.project, revision)
 
 
 def test_deleted_branches_leave_the_repository(host: Host) -> None:

@@ -282,6 +282,15 @@ def test_running_build_stops_when_its_run_is_canceled(shop: FakeWorld) -> None:
         cancel_run(shop.world, run_of(shop, "c2").id, "bob")
 
 
+def test_host_is_told_each_passing_state_once(shop: FakeWorld) -> None:
+    """A run is told as running while it builds and while it deploys; GitLab answers the second with an error."""
+    shop.forge.push("main", "c2", reviews="2")
+    shop.settle(5)
+    told = [state for revision, name, state, _ in shop.forge.told if (revision, name) == ("c2", "colorlane")]
+    assert len(set(told)) == len(told)
+    assert told[-1] is CommitState.SUCCESS
+
+
 def test_host_that_goes_away_after_the_push_delays_feedback_and_nothing_else(shop: FakeWorld) -> None:
     def leave() -> None:
         shop.forge.away = True
