@@ -13,9 +13,10 @@ from scipy.stats import binom
 from delivery.gates import proof
 
 
-@given(
-    st.integers(1, 25), st.integers(1, 60), st.integers(0, 600).map(lambda n: n / 1000), st.floats(0.005, 0.3), st.floats(0.0, 0.9)
-)  # fmt: skip
+RATES = st.integers(0, 600).map(lambda thousandths: thousandths / 1000)
+
+
+@given(st.integers(1, 25), st.integers(1, 60), RATES, st.floats(0.005, 0.3), st.floats(0.0, 0.9))
 def test_a_window_is_fair_on_the_null_hypothesis(
     n_c: int, n_b: int, stable: float, margin: float, guessed: float
 ) -> None:
