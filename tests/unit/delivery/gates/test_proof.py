@@ -12,7 +12,6 @@ from scipy.stats import binom
 
 from delivery.gates import proof
 
-
 RATES = st.integers(0, 600).map(lambda thousandths: thousandths / 1000)
 
 
