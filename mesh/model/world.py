@@ -62,6 +62,25 @@ class World:
         world = replace(self, ports={**ports, **self.ports})
         return replace(world, ports=_ports(world))
 
+    def reweighted_since(self, before: World) -> list[Intent] | None:
+        """Return the intents with new weights if nothing else differs from an earlier world; None if more does.
+
+        Parts that a change did not touch are the same objects, so this looks at identities only.
+        """
+        parts = ("namespaces", "environments", "endpoints", "ports")
+        if any(getattr(self, part) is not getattr(before, part) for part in parts):
+            return None
+        if len(self.intents) != len(before.intents):
+            return None
+        changed = []
+        for key, intent in self.intents.items():
+            held = before.intents.get(key)
+            if intent is not held:
+                if held is None or (held.versions, held.withdrawn) != (intent.versions, intent.withdrawn):
+                    return None
+                changed.append(intent)
+        return changed
+
     def services(self, namespace: str) -> list[str]:
         """Names of the services that have ports, sorted."""
         return sorted(service for owner, service in self.ports if owner == namespace)

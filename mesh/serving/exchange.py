@@ -65,7 +65,9 @@ class Exchange:
         self._absent: set[str] = set()
         self._greeting_due = False
         self._owed_at_opening: set[str] = set()
-        self._complete: Table | None = None  # a table that is known to be accepted whole: most pushes change one type
+        self._complete: Table | None = (
+            None  # known to be accepted whole, with nothing beside it: most pushes change one type
+        )
 
     # Requests
 
@@ -122,7 +124,7 @@ class Exchange:
             return
         # Envoy takes the good ones of a response and names the bad ones. Those it names are done with; the others go
         # out once more without them, so that one bad resource holds up no other.
-        named = {name for name in told if name and name in error}
+        named = _named_in(error, told)
         for name, version in told.items():
             if name in named or not named:
                 self.rejected[name] = Rejection(version, error)
@@ -133,6 +135,8 @@ class Exchange:
         for name, version in told.items():
             if version == REMOVED:
                 self.accepted.pop(name, None)
+                if self.sent.get(name) == REMOVED:
+                    del self.sent[name]  # both sides have forgotten it: a stream lives for months
             else:
                 self.accepted[name] = version
             if name in self.rejected:
@@ -167,11 +171,13 @@ class Exchange:
 
     def stale(self, table: Table) -> list[str]:
         """Names that the proxy has and the table has no more."""
+        if table is self._complete:
+            return []
         return [name for name, version in self.sent.items() if name not in table and version != REMOVED]
 
     def absent(self, table: Table) -> list[str]:
         """Names that were asked for since the last answer and do not exist: to be answered as removed."""
-        return [name for name in sorted(self._absent) if name not in table]
+        return sorted(self._absent.difference(table))
 
     def answer(self, nonce: str, resources: Iterable[Resource], removed: Iterable[str]) -> Response | None:
         """Make a response and note what it tells; None where there is nothing to say and no greeting is due."""
@@ -201,7 +207,7 @@ class Exchange:
             return []
         names = table if required else self.wanted(table)
         found = [name for name in names if self.accepted.get(name) != table[name].version]
-        if required and not found and not self._owed_by(table):
+        if required and not found and not self._owed_by(table) and not self.stale(table):
             self._complete = table
         return found
 
@@ -212,3 +218,13 @@ class Exchange:
         """Whether the proxy has accepted the resource as it stands in the table."""
         resource = table.get(name)
         return resource is not None and self.accepted.get(name) == resource.version
+
+
+def _named_in(text: str, names: Iterable[str]) -> set[str]:
+    """Which of the names stand in the text; one that only stands there as a part of a longer one does not."""
+    found = set()
+    for name in sorted(filter(None, names), key=len, reverse=True):
+        if name in text:
+            found.add(name)
+            text = text.replace(name, " ")
+    return found

@@ -14,6 +14,9 @@ from mesh.model.nouns import LaneKey, State
 from mesh.model.world import World
 from mesh.translation.runtime import LEASE_SECONDS
 
+GONE_REMEMBERED = 10_000
+"""Endpoints that have left and are still remembered, so that a mesh that runs for months does not grow."""
+
 
 @dataclass(frozen=True)
 class Standing:
@@ -37,13 +40,23 @@ class Ledger:
     def note(self, before: World, after: World, revision: int) -> None:
         """Note what differs between two worlds."""
         for key, intent in after.intents.items():
-            if before.intents.get(key) != intent:
+            held = before.intents.get(key)
+            if held is not intent and held != intent:
                 self._intents[key] = revision
         for key in before.intents.keys() - after.intents.keys():
             self._intents[key] = revision
-        for name in before.endpoints.keys() | after.endpoints.keys():
-            if before.endpoints.get(name) != after.endpoints.get(name):
-                self._endpoints[name] = revision
+        if before.endpoints is not after.endpoints:
+            for name in before.endpoints.keys() | after.endpoints.keys():
+                if before.endpoints.get(name) != after.endpoints.get(name):
+                    self._endpoints.pop(name, None)  # to the end: the order is that of the last change
+                    self._endpoints[name] = revision
+            self._forget_gone(after)
+
+    def _forget_gone(self, world: World) -> None:
+        """Keep the latest of those that left: a replica's withdrawal is asked for while it goes, not hours later."""
+        gone = [name for name in self._endpoints if name not in world.endpoints]
+        for name in gone[:-GONE_REMEMBERED]:
+            del self._endpoints[name]
 
     def seen(self, proxy: str, now: float) -> None:
         """Remember a gateway, at its coming and at its going."""

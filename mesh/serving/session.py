@@ -57,8 +57,8 @@ class Session:
 
     def show(self, view: View, now: float) -> list[Response]:
         """Take in what the proxy should have from now on; return what is to be sent."""
-        kept = self._kept_endpoints(view)
         self.view = view = view if self.view is None else _keeping_tables(self.view, view)
+        kept = self._kept_endpoints(view)
         self._endpoints = {**kept, **view.tables[ENDPOINTS]} if kept else view.tables[ENDPOINTS]
         self._routes_settled_at = None
         return self.advance(now)
@@ -188,5 +188,7 @@ class Session:
 
 def _keeping_tables(before: View, after: View) -> View:
     """The later view, with the earlier one's tables where they are equal: these need not be looked through again."""
+    if after.shape is not None and after.shape == before.shape:
+        return replace(after, tables=before.tables)
     tables = {url: before.tables[url] if before.tables[url] == each else each for url, each in after.tables.items()}
     return replace(after, tables=tables)

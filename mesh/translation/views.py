@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from mesh.model.lanes import Lane, Member, ServiceLanes, service_lanes
-from mesh.model.nouns import LaneKey, Namespace
+from mesh.model.nouns import Intent, LaneKey, Namespace
 from mesh.model.proxies import Gateway, Proxy, Sidecar
 from mesh.model.world import World
 from mesh.translation import clusters, endpoints, listeners, naming, routes
@@ -20,11 +20,16 @@ from mesh.translation.runtime import Weights
 
 @dataclass(frozen=True)
 class View:
-    """What one proxy should have at `revision`. RTDS is given as weights, since it may have to bridge two tables."""
+    """What one proxy should have at `revision`. RTDS is given as weights, since it may have to bridge two tables.
+
+    `shape` is the revision since which nothing but weights has changed: views of one proxy with the same have equal
+    tables; None where that is not known.
+    """
 
     revision: int
     tables: Mapping[str, Table]  # by type URL
     weights: Weights
+    shape: int | None = None
 
 
 @dataclass(frozen=True)
@@ -44,9 +49,11 @@ class Translation:
     """The whole world, translated."""
 
     revision: int
+    world: World
     parts: Mapping[str, NamespacePart]
     gateway: NamespacePart
     exposed: Mapping[str, Namespace]
+    shape: int
 
     def view(self, proxy: Proxy) -> View:
         """Return what the proxy should have."""
@@ -63,15 +70,32 @@ class Translation:
 
     def _view(self, part: NamespacePart, members: Table, doors: Table) -> View:
         tables = {CLUSTER: members, ENDPOINTS: part.endpoints, LISTENER: doors, ROUTES: table(part.routes)}
-        return View(self.revision, tables, part.weights)
+        return View(self.revision, tables, part.weights, self.shape)
 
 
 def translate(world: World, revision: int, before: Translation | None = None) -> Translation:
-    """Translate the world. What is as in `before` is taken from there, so new weights build 100 bytes."""
+    """Translate the world. What is as in `before` is taken from there; of new weights nothing else is looked at."""
+    reweighted = world.reweighted_since(before.world) if before else None
+    if before and reweighted is not None:
+        return _with_weights(before, world, revision, reweighted)
     names = {*world.namespaces, *(namespace for namespace, _ in world.ports)}
     known = before.parts if before else {}
     parts = {name: _namespace_part(world, name, known.get(name)) for name in sorted(names)}
-    return Translation(revision, parts, _gateway_part(world, parts, before), world.namespaces)
+    return Translation(revision, world, parts, _gateway_part(world, parts, before), world.namespaces, revision)
+
+
+def _with_weights(before: Translation, world: World, revision: int, reweighted: list[Intent]) -> Translation:
+    """The same routes and clusters. Both worlds have the same lanes, so the keys of the weights are the same too."""
+    parts, gateway = dict(before.parts), before.gateway
+    for intent in reweighted:
+        name = intent.key.namespace
+        plan = parts[name].lanes.get(intent.key.service) if name in parts else None
+        fresh = _weights(world, name, plan) if plan else {}
+        if plan and fresh:
+            parts[name] = replace(parts[name], weights={**parts[name].weights, **fresh})
+            if name in world.namespaces:
+                gateway = replace(gateway, weights={**gateway.weights, **fresh})
+    return replace(before, revision=revision, world=world, parts=parts, gateway=gateway)
 
 
 def _sidecar_doors(proxy: Sidecar) -> Table:

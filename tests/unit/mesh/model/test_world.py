@@ -71,3 +71,20 @@ def test_versions_are_those_that_run_and_those_that_are_asked_for() -> None:
         (SHOP, "reviews", "", "r2"),
         (SHOP, "reviews", "alice", "ra"),
     }
+
+
+def test_new_weights_alone_are_told_from_all_other_changes() -> None:
+    world = bookshop()
+    assert world.reweighted_since(world) == []
+    step = intent("reviews", BASELINE, "r1", generation=2, r1=50, r2=50)
+    assert world.with_intent(step).reweighted_since(world) == [step]
+    for changed in (
+        world.with_intent(intent("reviews", BASELINE, "r2", generation=2, r1=50, r2=50)),
+        world.with_intent(intent("reviews", BASELINE, "r1", generation=2)),
+        world.with_intent(intent("ratings", "alice", "sa")),
+        world.with_intent(replace(step, withdrawn=True)),
+        world.without_environment(SHOP, "bob"),
+        world.with_node("local", []),
+        world.without_namespace(SHOP),
+    ):
+        assert changed.reweighted_since(world) is None

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from mesh.model.nouns import BASELINE, LaneKey, State
 from mesh.model.world import World
 from mesh.serving.ledger import Ledger, Standing
@@ -65,3 +67,15 @@ def test_an_endpoint_is_away_when_all_have_accepted_that_it_left() -> None:
     assert ledger.waiting_on_endpoint(gone.id, after, standings(after, 1), 0.0)
     assert ledger.waiting_on_endpoint(gone.id, after, standings(after, 2), 0.0) == []
     assert ledger.waiting_on_endpoint("never/known", after, standings(after, 1), 0.0) == []
+
+
+def test_of_the_endpoints_that_left_only_the_latest_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mesh.serving.ledger.GONE_REMEMBERED", 2)
+    ledger, world = Ledger(World(), 1, 0.0), World()
+    for number in range(5):
+        came = world.with_node("local", [endpoint("reviews", BASELINE, f"r{number}")])
+        ledger.note(world, came, number + 2)
+        world = came
+    late = [Standing("gateway/main", "", 0, ("late",))]
+    waits = [bool(ledger.waiting_on_endpoint(f"{SHOP}/reviews/-/r{n}/0", world, late, 0.0)) for n in range(5)]
+    assert waits == [False, False, True, True, True]

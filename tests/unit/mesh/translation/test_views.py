@@ -122,6 +122,7 @@ def test_what_is_taken_from_before_is_what_would_be_made_anew(proxy: Proxy) -> N
     before = translate(bookshop(), 1)
     for world in (
         bookshop(),
+        before.world.with_intent(intent("reviews", BASELINE, "r1", generation=2, r1=50, r2=50)),
         bookshop().with_intent(intent("reviews", BASELINE, "r1", generation=2, r1=50, r2=50)),
         bookshop().with_intent(intent("ratings", "alice", "sa")),
         bookshop(endpoint("reviews", BASELINE, "r1", 1)),
@@ -130,6 +131,17 @@ def test_what_is_taken_from_before_is_what_would_be_made_anew(proxy: Proxy) -> N
         kept, anew = translate(world, 2, before).view(proxy), translate(world, 2).view(proxy)
         assert versions(kept) == versions(anew)
         assert kept.weights == anew.weights
+
+
+def test_new_weights_translate_no_route_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = translate(bookshop(), 1)
+    monkeypatch.delattr("mesh.translation.views._namespace_part")
+    step = intent("reviews", BASELINE, "r1", generation=2, r1=50, r2=50)
+    after = translate(before.world.with_intent(step), 2, before)
+    for proxy in (GATEWAY, SIDECAR):
+        assert sorted(after.view(proxy).weights.values()) == [50, 50]
+        assert after.view(proxy).shape == before.view(proxy).shape
+        assert after.view(proxy).revision == 2
 
 
 @PROXIES
