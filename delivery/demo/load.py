@@ -1,7 +1,8 @@
 """Load: users' requests through the gateway at a steady rate, each answer kept with its route receipt.
 
 Open loop: a request starts when it is due, whatever became of the earlier ones, so a stall shows as slow or
-failed requests instead of fewer of them. Neighbours: story.
+failed requests instead of fewer of them. Only when `CROWD` users wait already does the next one not come: on a
+machine that is too busy, more would measure this client's queue instead of the system. Neighbours: story.
 """
 
 from __future__ import annotations
@@ -9,11 +10,15 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 
 import httpx
+
+CROWD = 100
+"""Requests under way at most; fewer than the client has connections, so none waits for a connection."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +106,13 @@ class Load:
         """Return how many answers since then match."""
         return sum(1 for answer in self.since(since) if match(answer))
 
+    def failures(self) -> str:
+        """Return "failed of all" and, when there are failures, how often each kind was met."""
+        failed = [answer for answer in list(self.answers) if answer.failed]
+        kinds = Counter(answer.error.partition(":")[0] or str(answer.status) for answer in failed).most_common()
+        told = ", ".join(f"{count} times {kind}" for kind, count in kinds)
+        return f"{len(failed)} of {len(self.answers)}" + (f" ({told})" if told else "")
+
     def _run(self) -> None:
         asyncio.run(self._send())
 
@@ -115,7 +127,7 @@ class Load:
             sent = 0
             while not self._stop.is_set():
                 due = int((time.perf_counter() - begun) * self.rate) - sent
-                for _ in range(due):
+                for _ in range(min(due, CROWD - len(pending))):
                     task = asyncio.create_task(one())
                     pending.add(task)
                     task.add_done_callback(pending.discard)

@@ -22,7 +22,7 @@ def play(stage: Stage) -> None:
         revision = stage.workspace.push("Reviews v2", "main")
         release(stage, load, revision)
     failed = load.count(lambda answer: answer.failed)
-    stage.claim("No user request failed", failed == 0, f"{failed} of {len(load.answers)}")
+    stage.claim("No user request failed", failed == 0, load.failures())
 
 
 def release(stage: Stage, load: Load, revision: str) -> Row:

@@ -32,7 +32,7 @@ def play(stage: Stage) -> None:
     failed = load.count(lambda answer: answer.failed)
     hit = load.count(lambda answer: version_at(answer, SERVICE)[1] == row["candidate"])
     stage.claim("The rollout ended right", _ended_right(stage, row), row["message"])
-    stage.claim("Zero user requests failed", failed == 0, f"{failed} of {len(load.answers)}; {hit} by the new version")
+    stage.claim("Zero user requests failed", failed == 0, f"{load.failures()}; {hit} by the new version")
 
 
 def _kill(stage: Stage, name: str) -> None:
