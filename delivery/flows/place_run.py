@@ -10,6 +10,7 @@ import structlog
 from delivery.colors import choose_color
 from delivery.environments import BASELINE, Environment, EnvironmentState, Fallback
 from delivery.errors import Conflict, NotFound, Rejected, Transient
+from delivery.flows.operate_environment import mark_for_deletion
 from delivery.flows.updates import update
 from delivery.flows.world import World
 from delivery.ports.builds import Target
@@ -29,13 +30,39 @@ def environment_id(project: str, name: str) -> str:
 
 
 def place_run(world: World, project: Project, run: Run, target: Target) -> Environment:
-    """Return the run's environment. Raises Transient while its predecessor is being deleted."""
+    """Return the run's environment; what the branch had under another colour is deleted.
+
+    Raises Transient while its predecessor is being deleted, Rejected when another branch has the bound environment.
+    """
     if target.is_production:
-        return _ensure(world, project, run, PRODUCTION, BASELINE, target)
+        environment = _ensure(world, project, run, PRODUCTION, BASELINE, target)
+    elif target.color:
+        environment = _bound(world, project, run, target)
+    else:
+        environment = _preview(world, project, run, target)
+    for other in world.store.environments.find(project=project.name, branch=run.branch):
+        if other.color and other.id != environment.id:
+            mark_for_deletion(world, other, "colorlane", f"branch {run.branch} goes to {environment.name} now")
+    return environment
+
+
+def _bound(world: World, project: Project, run: Run, target: Target) -> Environment:
+    try:
+        return _ensure(world, project, run, target.color, target.color, target)
+    except Conflict as error:
+        raise Rejected(
+            f"environment {error.message}",
+            field=f"environments.{target.name}.branch",
+            value=run.branch,
+            remedy=f"delete it first (`colorlane env delete {project.name}/{target.color}`), or use another name",
+        ) from error
+
+
+def _preview(world: World, project: Project, run: Run, target: Target) -> Environment:
     for _ in range(TRIES):
         taken = {row.color: row.branch for row in world.store.environments.find(project=project.name) if row.color}
-        mine = next((color for color, branch in taken.items() if branch == run.branch), "")
-        color = mine or choose_color(run.branch, taken)
+        mine = (color for color, branch in taken.items() if branch == run.branch and color not in target.reserved)
+        color = next(mine, "") or choose_color(run.branch, taken.keys() | target.reserved)
         try:
             return _ensure(world, project, run, color, color, target)
         except Conflict as error:

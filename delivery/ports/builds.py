@@ -30,15 +30,18 @@ class PlannedService:
 
 @dataclass(frozen=True)
 class Target:
-    """Where a branch goes: "production", or an environment of its own with a colour.
+    """Where a branch goes: "production", an environment bound to it by name, or a preview of its own.
 
-    `auto_stop` in seconds, None: it lives as long as the branch. `fallback`: a value of `environments.Fallback`.
+    `color` is that of a bound environment, "" for a preview, whose colour is made from the branch; `reserved`: those of
+    all bound ones. `auto_stop` in seconds, None: it lives as long as the branch. `fallback`: `environments.Fallback`.
     """
 
     name: str
     strategy: Strategy = field(default_factory=Strategy)
     auto_stop: float | None = None
     fallback: str = "fallback"
+    color: str = ""
+    reserved: frozenset[str] = frozenset()
 
     @property
     def is_production(self) -> bool:

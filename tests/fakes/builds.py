@@ -14,11 +14,12 @@ from tests.fakes.forge import FakeForge
 
 
 class FakeBuilds:
-    """`strategy` is production's; `built` counts the builds by service."""
+    """`strategy` is production's and that of `named` environments, branch -> name; `built` counts by service."""
 
     def __init__(self, forge: FakeForge, strategy: Strategy | None = None) -> None:
         self.forge = forge
         self.strategy = strategy or Strategy()
+        self.named: dict[str, str] = {}
         self.artifacts: set[str] = set()
         self.built: list[str] = []
         self.during: Callable[[], None] = lambda: None
@@ -35,8 +36,15 @@ class FakeBuilds:
             )
             for name, text in sorted(files.items())
         )
-        target = Target("production", self.strategy) if production else Target("preview", Strategy(), auto_stop=3600.0)
-        return Plan("page", services, target if not branch.startswith("wip/") else None)
+        return Plan("page", services, self.target_of(branch, production) if not branch.startswith("wip/") else None)
+
+    def target_of(self, branch: str, production: bool) -> Target:
+        if production:
+            return Target("production", self.strategy)
+        bound = frozenset(self.named.values())
+        if name := self.named.get(branch):
+            return Target(name, self.strategy, color=name, reserved=bound)
+        return Target("preview", Strategy(), auto_stop=3600.0, reserved=bound)
 
     def target(self, repository: Path, branch: str, revision: str) -> tuple[str, Target | None]:
         plan = self.plan(repository, "shop", branch, revision, "main")

@@ -98,6 +98,23 @@ def test_branch_without_an_environment_has_no_target(shop: tuple[PipelineBuilds,
     assert builds.plan(bare, "shop", "bob", revision, "main").target is None
 
 
+def test_environment_bound_to_a_branch_has_its_name_as_colour(shop: tuple[PipelineBuilds, Workspace, Path]) -> None:
+    builds, work, bare = shop
+    spec = SPEC.replace("  preview:", "  staging: {branch: develop, strategy: careful}\n  preview:")
+    commit(work, "main", **{**FILES, "colorlane.yaml": spec})
+    work.branch("develop")
+    plan = builds.plan(bare, "shop", "develop", commit(work, "develop", **{"services/reviews/a": "2"}), "main")
+    assert [service.name for service in plan.services if service.changed] == ["reviews"]
+    assert plan.target
+    assert (plan.target.name, plan.target.color, len(plan.target.strategy.steps)) == ("staging", "staging", 4)
+    preview = builds.target(bare, "alice", commit(work, "alice"))[1]
+    assert preview
+    assert (preview.color, preview.reserved) == ("", frozenset({"staging"}))
+    bad = commit(work, "develop", **{"colorlane.yaml": spec.replace("staging:", "www:")})
+    with pytest.raises(Rejected, match=r"environments\.www: is a reserved name"):
+        builds.target(bare, "develop", bad)
+
+
 def test_build_reuse_and_collection(shop: tuple[PipelineBuilds, Workspace, Path], tmp_path: Path) -> None:
     builds, work, bare = shop
     revision = commit(work, "main", **FILES)
