@@ -17,6 +17,7 @@ import requests
 import structlog
 from gitlab.exceptions import GitlabError
 
+from delivery.adapters.git_refs import TIMEOUT as FETCH_TIMEOUT
 from delivery.adapters.git_refs import git, has_commit
 from delivery.errors import Rejected, Transient
 from delivery.ports.forge import CommitState
@@ -26,6 +27,7 @@ log = structlog.get_logger(__name__)
 
 TIMEOUT = 10.0  # seconds for one API call, or one look at the branches
 DESCRIPTION_LIMIT = 255  # characters GitLab keeps of a status
+_DENIED = ("could not read Username", "Authentication failed", "returned error: 403")  # Git's words for 401 and 403
 _FINAL = frozenset({400, 422})  # transition refused, or too many statuses: asking again would never help
 
 
@@ -51,12 +53,12 @@ class GitlabForge:
         if revision and has_commit(path, revision):
             return path
         refs = "+refs/heads/*:refs/heads/*"
-        git("fetch", "--quiet", "--prune", "--no-tags", project.clone_url, refs, where=path, env=_credentials(project))
+        _git(project, "fetch", "--quiet", "--prune", "--no-tags", project.clone_url, refs, where=path)
         return path
 
     def heads(self, project: Project) -> Mapping[str, str]:
         """Return branch -> commit as the host states it now."""
-        listed = git("ls-remote", "--heads", project.clone_url, env=_credentials(project), timeout=TIMEOUT)
+        listed = _git(project, "ls-remote", "--heads", project.clone_url, timeout=TIMEOUT)
         pairs = (line.split("\t", 1) for line in listed.splitlines())
         return {ref.removeprefix("refs/heads/"): revision for revision, ref in pairs}
 
@@ -102,13 +104,27 @@ def _judge(error: GitlabError, project: Project, revision: str, name: str) -> No
     raise Transient(f"{project.forge_url} answered {code}", retry_after=5) from error
 
 
+def _git(project: Project, *arguments: str, where: Path | None = None, timeout: float = FETCH_TIMEOUT) -> str:
+    """Run Git as the token's owner; says so when the token is refused."""
+    try:
+        return git(*arguments, where=where, env=_credentials(project), timeout=timeout)
+    except Transient as error:
+        if not any(words in error.message for words in _DENIED):
+            raise
+        message = f"{project.clone_url} may not be read with the project's token (scope read_repository)"
+        raise Transient(message, retry_after=error.retry_after) from error
+
+
 def _credentials(project: Project) -> dict[str, str]:
-    """Return the environment that lets Git read as the token's owner."""
+    """Return the environment that lets Git read as the token's owner, and as nobody else: no helper, no question."""
     if not project.token or not project.clone_url.startswith(("http://", "https://")):
         return {}
     secret = base64.b64encode(f"oauth2:{project.token}".encode()).decode()
     return {
-        "GIT_CONFIG_COUNT": "1",
+        "GIT_ASKPASS": "",
+        "GIT_CONFIG_COUNT": "2",
         "GIT_CONFIG_KEY_0": f"http.{project.clone_url}.extraHeader",
         "GIT_CONFIG_VALUE_0": f"Authorization: Basic {secret}",
+        "GIT_CONFIG_KEY_1": "credential.helper",
+        "GIT_CONFIG_VALUE_1": "",
     }

@@ -11,7 +11,7 @@ from dataclasses import replace
 import structlog
 
 from delivery.deliveries import Delivery, DeliveryState, Head, Push
-from delivery.errors import Conflict, NotFound, Rejected
+from delivery.errors import Conflict, NotFound, Rejected, Transient
 from delivery.flows.leases import held
 from delivery.flows.operate_environment import delete_branch
 from delivery.flows.operate_run import supersede
@@ -44,6 +44,10 @@ def process_delivery(world: World, id: str) -> None:
         except Rejected as error:  # e.g. a commit that was pushed away again before we could fetch it
             delivery = world.store.deliveries.get(id)
             _close(world, delivery, DeliveryState.IGNORED, error.message)
+        except Transient as error:
+            waits = f"waits: {error.message}"
+            update(world.store.deliveries, id, lambda row: row if row.outcome == waits else replace(row, outcome=waits))
+            raise
 
 
 def _act(world: World, delivery: Delivery, push: Push) -> None:

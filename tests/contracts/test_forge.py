@@ -166,8 +166,9 @@ def test_wrong_token_names_the_remedy(gitlab: Host) -> None:
     with pytest.raises(Rejected) as refused:
         tell(host, "colorlane")
     assert refused.value.field == "token"
-    with pytest.raises(Transient):
-        host.forge.heads(host.project)
+    for look in (host.forge.heads, host.forge.repository):
+        with pytest.raises(Transient, match="may not be read with the project's token"):
+            look(host.project)
 
 
 def test_host_that_is_away_is_transient(gitlab: Host) -> None:

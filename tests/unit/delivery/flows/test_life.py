@@ -306,6 +306,18 @@ def test_host_that_goes_away_after_the_push_delays_feedback_and_nothing_else(sho
     assert [t for t in shop.forge.told if t[:2] == ("c2", "colorlane")][-1][2] is CommitState.SUCCESS
 
 
+def test_delivery_says_what_it_waits_for(shop: FakeWorld) -> None:
+    shop.forge.away = True
+    told = receive_delivery(shop.world, "shop", "gitlab", "k", "push", body_of(Push("refs/heads/new", "", "c2")))
+    shop.settle(1)
+    row = shop.store.deliveries.get(told.id)
+    assert (row.state, row.outcome) == (DeliveryState.RECEIVED, "waits: the host is away")
+    shop.forge.away = False
+    shop.forge.push("new", "c2", reviews="2")
+    shop.settle(1)
+    assert shop.store.deliveries.get(told.id).outcome == "run 2"
+
+
 def test_overtaken_run_is_noticed_while_the_host_is_away(shop: FakeWorld) -> None:
     def push_and_leave() -> None:
         if "c3" not in shop.forge.commits:
