@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+
 from tests.architecture.sources import Module, modules
 
 FILE_LINES = 400
@@ -12,13 +14,18 @@ TEST_FILE_LINES = 600  # a test file is read one test at a time
 ALLOWED: dict[str, str] = {}
 
 
+def length(node: ast.stmt) -> int:
+    """Return the lines of a definition; classes inside a function are measured by their own methods instead."""
+    return (node.end_lineno or node.lineno) - node.lineno + 1
+
+
 def too_long(module: Module, limit: int) -> list[str]:
     """Name the module, and each of its functions, that is over the limit and not argued for in ALLOWED."""
     found = []
     if module.lines > limit and module.path not in ALLOWED:
         found.append(f"{module.path}: {module.lines} lines, the hard stop is {limit}")
     for function in module.functions():
-        size = (function.end_lineno or function.lineno) - function.lineno + 1
+        size = length(function) - sum(length(node) for node in function.body if isinstance(node, ast.ClassDef))
         if size > FUNCTION_LINES and f"{module.path}::{function.name}" not in ALLOWED:
             found.append(
                 f"{module.path}:{function.lineno} {function.name}: {size} lines, the hard stop is {FUNCTION_LINES}"
