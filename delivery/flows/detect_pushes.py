@@ -28,7 +28,8 @@ def detect_pushes(world: World, project: str) -> int:
         before, after = (head.revision if head else ""), now.get(ref, "")
         if before == after:
             continue
-        key = f"seen:{ref}:{before}:{after}:{head.row_version if head else 0}"
+        # The ledger outlives a removed project: one registered again under its name sees all of it anew.
+        key = f"seen:{ref}:{before}:{after}:{head.row_version if head else 0}:{row.created_at:.3f}"
         receive_delivery(world, project, row.forge, key, "push", body_of(Push(ref, before, after)))
         missing += 1
     return missing

@@ -489,6 +489,17 @@ def test_project_is_removed_with_all_it_has(shop: FakeWorld) -> None:
     assert not shop.traffic.projects
 
 
+def test_project_that_is_registered_again_starts_anew(shop: FakeWorld) -> None:
+    remove_project(shop.world, "shop", "bob")
+    shop.settle(5)
+    assert not shop.store.projects.find()
+    register_project(shop.world, "shop")
+    shop.forge.branches["main"] = "c1"
+    shop.settle(5)
+    assert [run.revision for run in shop.store.runs.find(state=RunState.SUCCEEDED)] == ["c1", "c1"]
+    assert shop.platform.specs
+
+
 @pytest.mark.parametrize("name", ["", "Shop", "a--b", "-a", "a-", "x" * 41, "a.b", "1a", "a b"])
 def test_bad_project_names_are_refused(shop: FakeWorld, name: str) -> None:
     with pytest.raises(Rejected) as refused:
