@@ -62,4 +62,4 @@ def version_at(answer: Answer, service: str) -> tuple[str, str]:
 def verdict_sentence(rollout: Row) -> str:
     """Return the gate's sentence of a rollout, or its message."""
     verdict = rollout.get("verdict") or {}
-    return str(verdict.get("explanation") or verdict.get("text") or rollout.get("message", ""))
+    return str(verdict.get("sentence") or rollout.get("message", ""))

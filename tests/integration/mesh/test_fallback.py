@@ -250,7 +250,8 @@ def test_unsafe_methods_are_never_run_twice_and_fail_only_in_flight(stage: Stage
         load.answered(100)
     done = stage.ledger.read_text().split()
     assert len(done) == len(set(done))
-    assert load.failed <= load.callers
+    # a caller can lose the request in flight, and the next one on a kept connection whose end is not noticed yet
+    assert load.failed <= 2 * load.callers
 
 
 def test_an_application_cannot_ask_for_retries_by_the_sidecars_own_header(stage: Stage) -> None:
