@@ -1,6 +1,6 @@
-"""Projects: register, list, show and remove repositories; commit statuses of theirs.
+"""Projects: register, list, show and remove repositories, change their secrets; commit statuses of theirs.
 
-Neighbours: flows.register_project.
+Neighbours: flows.register_project, flows.change_secrets.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from delivery.api.context import Here
 from delivery.api.paging import Page, Wanted, page_of
 from delivery.api.shapes import ProjectShape, StatusShape, show_project, show_status
+from delivery.flows.change_secrets import change_secrets
 from delivery.flows.register_project import register_project
 from delivery.flows.remove_project import remove_project
 from delivery.flows.world import World
@@ -42,6 +43,16 @@ class NewProject(BaseModel):
     by: str = Field("", max_length=200, description="Who asks; kept in the audit trail")
 
 
+class NewSecrets(BaseModel):
+    """Secrets to store in place of the old ones; an empty one stays as it is."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    token: str = Field("", max_length=500, description="API token of the Git host; write only")
+    webhook_secret: str = Field("", max_length=2000, description="Write only; comma separated while one is rotated")
+    by: str = Field("", max_length=200, description="Who asks; kept in the audit trail")
+
+
 @router.post("", status_code=201)
 def add(new: NewProject, world: Here) -> ProjectShape:
     """Register a repository. 409 when the name is taken."""
@@ -64,6 +75,13 @@ def show(name: Name, world: Here) -> ProjectShape:
 def remove(name: Name, world: Here, by: Annotated[str, Query(max_length=200)] = "") -> ProjectShape:
     """Remove a project with its environments, and its repository when it is embedded; returns before that is done."""
     return _show(world, remove_project(world, name, by))
+
+
+@router.post("/{name}/secrets")
+def secrets(name: Name, new: NewSecrets, world: Here) -> ProjectShape:
+    """Store a new token, a new webhook secret, or both."""
+    row = change_secrets(world, name, token=new.token, webhook_secret=new.webhook_secret, actor=new.by)
+    return _show(world, row)
 
 
 @router.get("/{name}/commits/{sha}/statuses")

@@ -94,6 +94,27 @@ def show(name: Name, json: Json = False) -> None:
     )
 
 
+@app.command("secrets")
+def secrets(
+    name: Name,
+    token_file: Annotated[Path | None, typer.Option(exists=True, help="File with the new API token.")] = None,
+    webhook_secret_file: Annotated[
+        Path | None, typer.Option(exists=True, help="File with the hook's new secret; old and new, comma separated.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Store a new token or webhook secret; what is not given stays.
+
+    Example: colorlane project secrets bookshop --token-file /dev/stdin
+    """
+    body = {"token": _secret(token_file), "webhook_secret": _secret(webhook_secret_file)}
+    row = api().post(f"projects/{name}/secrets", body)
+    if json:
+        as_json(row)
+    else:
+        console.print(f"[green]✓[/] {plain(name)} has new secrets")
+
+
 @app.command("remove")
 def remove(
     name: Name, yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False, json: Json = False

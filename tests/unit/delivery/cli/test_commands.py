@@ -39,6 +39,19 @@ def test_secrets_come_from_files_and_are_not_printed(colorlane: Cli, house: Hous
     assert house.store.projects.get("shop").webhook_secret == "hush-hush"
 
 
+def test_secrets_are_replaced_one_by_one(colorlane: Cli, house: House, tmp_path: Path) -> None:
+    house.gitlab()
+    token = tmp_path / "token"
+    token.write_text("glpat-newer\n")
+    changed = colorlane("project", "secrets", "bookshop", "--token-file", str(token))
+    assert changed.code == 0, changed.err
+    row = house.store.projects.get("bookshop")
+    assert (row.token, row.webhook_secret) == ("glpat-newer", "s3cret")
+    assert "glpat" not in changed.out + str(house.store.events(project="bookshop"))
+    assert "nothing is to be changed" in colorlane("project", "secrets", "bookshop").err
+    assert "x" in colorlane("project", "secrets", "x", "--token-file", str(token)).err
+
+
 @pytest.mark.parametrize(
     ("words", "hint"),
     [
