@@ -1,4 +1,4 @@
-"""Client of the mesh's HTTP API for programs: synchronous, raising `mesh.errors`. Used by tests, benchmarks, tools."""
+"""Client of the mesh's HTTP API for programs: synchronous, raising `mesh.errors`. Delivery's adapters use it."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ class MeshClient:
 
     def put_environment(self, namespace: str, color: str, base: str = "", fallback: str = "fallback") -> None:
         """Make a colour known."""
-        self.call("PUT", "environments", namespace, color, body={"base": base, "fallback": fallback})
+        self.call("PUT", "environments", namespace, written(color), body={"base": base, "fallback": fallback})
 
     def remove_environment(self, namespace: str, color: str) -> None:
         """Forget a colour."""
-        self.call("DELETE", "environments", namespace, color)
+        self.call("DELETE", "environments", namespace, written(color))
 
     def put_intent(
         self, namespace: str, service: str, color: str, generation: int, stable: str, weights: Mapping[str, int]

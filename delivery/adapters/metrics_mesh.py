@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from delivery.adapters.mesh_calls import MeshCalls
+from delivery.adapters.mesh_errors import ours
 from delivery.errors import NotFound
 from delivery.gates.samples import Counts
+from mesh.client import MeshClient
 
 
 class MeshMetrics:
     """`url` is the base of the mesh's HTTP API."""
 
     def __init__(self, url: str) -> None:
-        self._mesh = MeshCalls(url)
+        self._mesh = MeshClient(url)
 
     def read(self, project: str, service: str, color: str) -> Mapping[str, Counts]:
         """Return version -> cumulative counts."""
         try:
-            answer = self._mesh.call("GET", "telemetry", project, service, color)
+            with ours():
+                answer = self._mesh.telemetry(project, service, color)
         except NotFound:
             return {}
         return {
