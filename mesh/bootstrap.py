@@ -38,7 +38,7 @@ async def serve(settings: Settings) -> None:
     api_socket = _listen(settings.mesh_host, settings.mesh_port)
     store = RedisStore(settings.redis_url)
     telemetry = Telemetry(RedisShelf(store.client), clock=time.time)
-    hub = Hub(World())
+    hub = Hub(World(), lease=settings.weights_lease)
     loaded = asyncio.Event()
 
     async def reload() -> None:

@@ -191,14 +191,6 @@ class Exchange:
         self._in_flight[nonce] = told
         return Response(self.type_url, nonce, tuple(resource.wire for resource in resources), removed)
 
-    def heartbeat(self, nonce: str, table: Table) -> Response | None:
-        """Prolong the time to live of what the proxy has accepted."""
-        living = [each for each in table.values() if each.heartbeat and self.accepted.get(each.name) == each.version]
-        if not living:
-            return None
-        self._in_flight[nonce] = {resource.name: resource.version for resource in living}
-        return Response(self.type_url, nonce, tuple(resource.heartbeat for resource in living))
-
     # Standing
 
     def missing(self, table: Table, *, required: bool = False) -> list[str]:

@@ -19,7 +19,7 @@ from mesh.model.world import World
 from mesh.serving.exchange import Response
 from mesh.serving.ledger import Ledger, Standing
 from mesh.serving.session import Session
-from mesh.translation.runtime import HEARTBEAT_SECONDS
+from mesh.translation.runtime import LEASE_SECONDS, RENEWALS
 from mesh.translation.views import translate
 
 LONGEST_PAUSE = 0.2
@@ -39,14 +39,17 @@ class Stream(Protocol):
 
 
 class Hub:
-    """`clock` returns seconds of a monotonic clock."""
+    """`clock` returns seconds of a monotonic clock; `lease` is how many seconds weights hold without a word of us."""
 
-    def __init__(self, world: World, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, world: World, *, clock: Callable[[], float] = time.monotonic, lease: float = LEASE_SECONDS
+    ) -> None:
         self.world = world
         self.revision = 1
         self.clock = clock
+        self.lease = lease
         self.translation = translate(world, self.revision)
-        self.ledger = Ledger(world, self.revision, clock())
+        self.ledger = Ledger(world, self.revision, clock(), lease)
         self._streams: dict[str, Stream] = {}
         self._changed = asyncio.Event()
 
@@ -61,6 +64,8 @@ class Hub:
 
     def translate_now(self) -> None:
         """Translate the world as it is, before anyone is connected."""
+        if self.world.namespaces:  # else no gateway has anything from an earlier life of ours
+            self.ledger.open(self.clock())
         self.translation = translate(self.world, self.revision)
 
     async def push_changes(self) -> None:
@@ -80,7 +85,8 @@ class Hub:
 
     async def keep_time(self) -> None:
         """Run for ever: removals that were put off, and the lease of the weights."""
-        renew_at = self.clock() + HEARTBEAT_SECONDS
+        every = self.lease / RENEWALS
+        renew_at = self.clock() + every
         while True:
             await asyncio.sleep(0.5)
             now = self.clock()
@@ -89,9 +95,9 @@ class Hub:
                 if due is not None and due <= now:
                     stream.send(stream.session.advance(now))
                 if now >= renew_at:
-                    stream.send(stream.session.heartbeat())
+                    stream.send(stream.session.renew(now))
             if now >= renew_at:
-                renew_at = now + HEARTBEAT_SECONDS
+                renew_at = now + every
 
     def connect(self, stream: Stream) -> None:
         """Take in a stream whose node is known. A newer stream of the same proxy takes the place of the older."""

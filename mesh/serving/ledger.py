@@ -14,6 +14,9 @@ from mesh.model.nouns import LaneKey, State
 from mesh.model.world import World
 from mesh.translation.runtime import LEASE_SECONDS
 
+RETURN_SECONDS = 3.0
+"""Proxies try again each second at the latest: after a restart of the mesh a gateway is expected for so long."""
+
 GONE_REMEMBERED = 10_000
 """Endpoints that have left and are still remembered, so that a mesh that runs for months does not grow."""
 
@@ -31,11 +34,17 @@ class Standing:
 class Ledger:
     """`now` is in seconds of any monotonic clock. What was loaded at the start changed at the first revision."""
 
-    def __init__(self, world: World, revision: int, now: float) -> None:
+    def __init__(self, world: World, revision: int, now: float, lease: float = LEASE_SECONDS) -> None:
         self._start = revision
+        self._lease = lease
+        self._return_until = now
         self._intents: dict[LaneKey, int] = dict.fromkeys(world.intents, revision)
         self._endpoints: dict[str, int] = dict.fromkeys(world.endpoints, revision)
         self._gateways: dict[str, float] = {}
+
+    def open(self, now: float) -> None:
+        """Proxies may connect from now on. Sidecars are known by their endpoints; which gateways there are is not."""
+        self._return_until = now + RETURN_SECONDS
 
     def note(self, before: World, after: World, revision: int) -> None:
         """Note what differs between two worlds."""
@@ -89,6 +98,8 @@ class Ledger:
             if each.revision < revision
             for reason in each.waiting_on or ("not yet told",)
         ]
+        if not self._gateways and now < self._return_until:
+            found.append("gateways: the mesh has just started, they may still come back")
         connected = {each.proxy for each in relevant}
         return found + [f"{name}: not connected" for name in self._expected(namespace, world, now) - connected]
 
@@ -96,4 +107,4 @@ class Ledger:
         ready = {
             each.id for each in world.endpoints.values() if each.namespace == namespace and each.state is State.READY
         }
-        return ready | {name for name, seen in self._gateways.items() if now - seen < LEASE_SECONDS}
+        return ready | {name for name, seen in self._gateways.items() if now - seen < self._lease}

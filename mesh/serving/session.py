@@ -14,6 +14,7 @@ from dataclasses import replace
 
 from mesh.serving.exchange import Exchange, Request, Response
 from mesh.translation import runtime
+from mesh.translation.naming import RUNTIME_LAYER
 from mesh.translation.resources import (
     CLUSTER,
     ENDPOINTS,
@@ -25,7 +26,7 @@ from mesh.translation.resources import (
     Table,
     table,
 )
-from mesh.translation.runtime import Weights
+from mesh.translation.runtime import LEASE_SECONDS, Weights
 from mesh.translation.views import View
 
 REMOVAL_DELAY = 3.0
@@ -35,10 +36,11 @@ TEXT_LIMIT = 500
 
 
 class Session:
-    """The state of one stream. `now` is in seconds of any monotonic clock."""
+    """The state of one stream. `now` is in seconds of any monotonic clock, `lease` in seconds."""
 
-    def __init__(self, node: str) -> None:
+    def __init__(self, node: str, lease: float = LEASE_SECONDS) -> None:
         self.node = node
+        self._lease_seconds = lease
         self.view: View | None = None
         self.types = {url: Exchange(url, wildcard_allowed=url in (CLUSTER, LISTENER)) for url in SHORT_NAMES}
         self.settled_revision = 0
@@ -46,6 +48,8 @@ class Session:
         self._weights: Weights = {}
         self._endpoints: Table = {}
         self._routes_settled_at: float | None = None
+        # The lease of what an earlier stream left may end any moment: it is sent again however equal.
+        self.types[RUNTIME].owe([RUNTIME_LAYER])
 
     def receive(self, request: Request, now: float) -> list[Response]:
         """Take in a request; return what is to be sent. Types that are not served are ignored."""
@@ -77,12 +81,14 @@ class Session:
             self.settled_revision = self.view.revision
         return responses
 
-    def heartbeat(self) -> list[Response]:
-        """Prolong the lease of the weights."""
-        response = None
-        if self.view is not None:
-            response = self.types[RUNTIME].heartbeat(self._next_nonce(), table(runtime.layer(self._weights)))
-        return [] if response is None else [response]
+    def renew(self, now: float) -> list[Response]:
+        """Prolong the lease of the weights.
+
+        They are sent whole. An empty heartbeat would be smaller, but gives nothing back to a proxy whose lease has
+        ended while the stream stayed (a mesh that hung), and neither side would know.
+        """
+        self.types[RUNTIME].owe([RUNTIME_LAYER])
+        return self.advance(now)
 
     @property
     def removals_due_at(self) -> float | None:
@@ -112,9 +118,12 @@ class Session:
             self._weights = view.weights
         elif not view.weights.items() <= self._weights.items():
             self._weights = {**self._weights, **view.weights}
-        layers = table(runtime.layer(self._weights))
+        layers = table(self._layer(self._weights))
         exchange = self.types[RUNTIME]
         return self._answer(exchange, exchange.outstanding(layers), exchange.absent(layers))
+
+    def _layer(self, weights: Weights) -> Resource:
+        return runtime.layer(weights, self._lease_seconds)
 
     def _clusters_to_remove(self, view: View, now: float) -> list[str]:
         since = self._routes_settled_at
@@ -163,7 +172,7 @@ class Session:
 
     def _missing(self, view: View) -> Iterator[tuple[str, list[str]]]:
         """What the proxy has not accepted yet, by type; nothing where all is well."""
-        wanted: dict[str, Table] = {**view.tables, RUNTIME: table(runtime.layer(view.weights))}
+        wanted: dict[str, Table] = {**view.tables, RUNTIME: table(self._layer(view.weights))}
         for type_url, resources in wanted.items():
             missing = self.types[type_url].missing(resources, required=True)
             if missing:
@@ -176,7 +185,7 @@ class Session:
         found = []
         for type_url, missing in self._missing(self.view):
             exchange, short = self.types[type_url], SHORT_NAMES[type_url]
-            wanted = {**self.view.tables, RUNTIME: table(runtime.layer(self.view.weights))}[type_url]
+            wanted = {**self.view.tables, RUNTIME: table(self._layer(self.view.weights))}[type_url]
             refused = [
                 name for name in missing if (no := exchange.rejected.get(name)) and no.version == wanted[name].version
             ]

@@ -37,9 +37,9 @@ log = structlog.get_logger("mesh.streams")
 class ProxyStream:
     """One connected proxy: its session, and what waits to be written to it."""
 
-    def __init__(self, proxy: Proxy) -> None:
+    def __init__(self, proxy: Proxy, lease: float) -> None:
         self.proxy = proxy
-        self.session = Session(proxy.id)
+        self.session = Session(proxy.id, lease)
         self._outbox: asyncio.Queue[bytes] = asyncio.Queue()
 
     def send(self, responses: list[Response]) -> None:
@@ -70,7 +70,7 @@ class DiscoveryService:
             return
         first = parse_request(opening)
         try:
-            stream = ProxyStream(read_node(first))
+            stream = ProxyStream(read_node(first), self._hub.lease)
         except Rejected as error:
             log.warning("proxy refused", reason=error.message)
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, f"{error.message}; {error.remedy}")

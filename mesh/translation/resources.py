@@ -24,14 +24,13 @@ SHORT_NAMES: Final = {CLUSTER: "CDS", ENDPOINTS: "EDS", LISTENER: "LDS", ROUTES:
 
 @dataclass(frozen=True)
 class Resource:
-    """`wire`: a serialised envoy.service.discovery.v3.Resource, shared by all proxies. `heartbeat`: the same without
-    content, for resources with a time to live. `needs`: clusters that must be warm before this resource is sent."""
+    """`wire`: a serialised envoy.service.discovery.v3.Resource, shared by all proxies. `needs`: clusters that must be
+    warm before this resource is sent."""
 
     name: str
     version: str
     wire: bytes
     needs: tuple[str, ...] = ()
-    heartbeat: bytes = b""
 
     @classmethod
     def of(
@@ -46,9 +45,8 @@ class Resource:
         envelope = message("envoy.service.discovery.v3.Resource")(name=name, version=version)
         if ttl:
             envelope.ttl.CopyFrom(duration(ttl))
-        heartbeat = envelope.SerializeToString(deterministic=True) if ttl else b""
         envelope.resource.CopyFrom(wrapped)
-        return cls(name, version, envelope.SerializeToString(deterministic=True), needs, heartbeat)
+        return cls(name, version, envelope.SerializeToString(deterministic=True), needs)
 
 
 Table = Mapping[str, Resource]

@@ -14,21 +14,22 @@ from mesh.translation.naming import RUNTIME_LAYER
 from mesh.translation.resources import Resource
 
 LEASE_SECONDS = 600.0
-HEARTBEAT_SECONDS = 150.0
+RENEWALS = 4
+"""So often the layer is sent within a lease: three that are lost do no harm."""
 
 Weights = Mapping[str, int]
 """Runtime key -> percent."""
 
 
-def layer(weights: Weights) -> Resource:
-    """Return the runtime layer with the weights."""
-    return _layer(tuple(sorted(weights.items())))
+def layer(weights: Weights, lease: float = LEASE_SECONDS) -> Resource:
+    """Return the runtime layer with the weights, which hold for `lease` seconds."""
+    return _layer(tuple(sorted(weights.items())), lease)
 
 
 @lru_cache(maxsize=1000)
-def _layer(weights: tuple[tuple[str, int], ...]) -> Resource:
+def _layer(weights: tuple[tuple[str, int], ...], lease: float) -> Resource:
     content = message("envoy.service.runtime.v3.Runtime")(name=RUNTIME_LAYER)
     content.layer.SetInParent()
     for key, percent in weights:
         content.layer.fields[key].number_value = percent
-    return Resource.of(RUNTIME_LAYER, content, ttl=LEASE_SECONDS)
+    return Resource.of(RUNTIME_LAYER, content, ttl=lease)

