@@ -11,17 +11,19 @@ import base64
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import gitlab
-import requests
 import structlog
-from gitlab.exceptions import GitlabError
 
 from delivery.adapters.git_refs import TIMEOUT as FETCH_TIMEOUT
 from delivery.adapters.git_refs import git, has_commit
 from delivery.errors import Rejected, Transient
 from delivery.ports.forge import CommitState
 from delivery.projects import Project
+
+if TYPE_CHECKING:  # loaded when a status is sent: most processes never do
+    import gitlab
+    from gitlab.exceptions import GitlabError
 
 log = structlog.get_logger(__name__)
 
@@ -66,6 +68,9 @@ class GitlabForge:
         self, project: Project, revision: str, ref: str, name: str, state: CommitState, description: str, url: str
     ) -> None:
         """Report to the commit; what GitLab refuses for good is logged and taken as told."""
+        import requests
+        from gitlab.exceptions import GitlabError
+
         status = {
             "state": state.value,
             "name": name,
@@ -82,6 +87,8 @@ class GitlabForge:
             raise Transient(f"{project.forge_url} does not answer ({type(error).__name__})", retry_after=5) from error
 
     def _api(self, project: Project) -> gitlab.Gitlab:
+        import gitlab
+
         # Waiting for a rate limit is the status writer's business: python-gitlab would sleep in our thread.
         return gitlab.Gitlab(project.forge_url, private_token=project.token, timeout=TIMEOUT)
 

@@ -1,13 +1,12 @@
-"""Commands that start things: `up`, `demo`, `doctor`, and the single processes of the stack.
+"""Commands that start things: `up`, `demo`, `doctor`.
 
-Neighbours: embedded, demo.
+Neighbours: embedded, demo, entries (the single processes, which are no commands for people).
 
 Imports stand inside the commands: `colorlane run list` must not wait for the parts of a whole stack to load.
 """
 
 from __future__ import annotations
 
-import os
 import signal
 import threading
 from pathlib import Path
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from delivery.cli.client import BAD_ANSWER, USAGE, Failure
-from delivery.cli.output import console, errors, plain
+from delivery.cli.output import console, plain
 
 if TYPE_CHECKING:
     from delivery.settings import Settings
@@ -114,52 +113,8 @@ def doctor(state_dir: StateDir = Path(".colorlane")) -> None:
         raise typer.Exit(BAD_ANSWER)
 
 
-def api_process() -> None:
-    """Run the API process. Internal: `up` starts it."""
-    from delivery.asgi import serve
-    from delivery.errors import Rejected
-
-    try:
-        serve()
-    except Rejected as error:
-        errors.print(f"[red]✘[/] {plain(error.message)}\n  [dim]→[/] {plain(error.remedy)}")
-        raise typer.Exit(USAGE) from error
-
-
-def agent_process() -> None:
-    """Run the agent process. Internal: `up` starts it."""
-    from delivery.adapters.platform_local.agent import AgentConfig, run_agent
-    from delivery.errors import Rejected
-    from delivery.settings import Settings
-    from delivery.worker.logs import configure
-
-    configure()
-    settings = Settings()
-    config = AgentConfig(settings.state_dir.resolve(), settings.mesh, settings.xds_port, dict(os.environ))
-    try:
-        run_agent(config)
-    except Rejected as error:
-        errors.print(f"[red]✘[/] {plain(error.message)}\n  [dim]→[/] {plain(error.remedy)}")
-        raise typer.Exit(USAGE) from error
-
-
-def gateway_process() -> None:
-    """Run the gateway alone. `up` starts it by itself."""
-    from delivery.embedded.gateway import become_gateway
-    from delivery.errors import Rejected
-    from delivery.settings import Settings
-
-    try:
-        become_gateway(Settings())
-    except Rejected as error:
-        raise Failure(error.message, error.remedy, USAGE) from error
-
-
 def register(app: typer.Typer) -> None:
     """Add the commands to the program."""
     app.command("up")(up)
     app.command("demo")(demo)
     app.command("doctor")(doctor)
-    app.command("api", hidden=True)(api_process)
-    app.command("agent", hidden=True)(agent_process)
-    app.command("gateway", hidden=True)(gateway_process)

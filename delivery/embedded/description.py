@@ -60,8 +60,6 @@ class Layout:
     mesh_port: int
     redis_port: int
     redis_program: str
-    control_threads: int = 8
-    build_threads: int = 2
 
     @property
     def gateway_bootstrap(self) -> Path:
@@ -72,8 +70,7 @@ class Layout:
 def describe(layout: Layout) -> tuple[Description, ...]:
     """Return the processes."""
     redis = (_redis(layout),) if layout.redis_program else ()
-    workers = (_worker("control", layout.control_threads), _worker("build", layout.build_threads))
-    return (*redis, _mesh(layout), _gateway(layout), _agent(layout), _api(layout), *workers)
+    return (*redis, _mesh(layout), _gateway(layout), _agent(layout), _api(layout), _worker("control"), _worker("build"))
 
 
 def _redis(layout: Layout) -> Description:
@@ -109,19 +106,15 @@ def _agent(layout: Layout) -> Description:
 
 def _api(layout: Layout) -> Description:
     readiness = Readiness("http", port=layout.api_port, path="/healthz")
-    return Description("api", _python("delivery", "api"), readiness, stage=4, needs=("redis",))
+    return Description("api", _python("delivery", "api"), readiness, stage=4)
 
 
-def _worker(queue: str, threads: int) -> Description:
-    argv = (
-        *_python("celery", "-A", "delivery.celeryapp", "worker", "-Q", queue),
-        *("--pool", "threads", "--concurrency", str(threads), "-n", f"{queue}@%h"),
-        # Workers of one stack need not know each other; looking for others costs a second at each start.
-        *("--without-gossip", "--without-mingle"),
-    )
+def _worker(queue: str) -> Description:
     # A worker that is told to stop waits for its tasks; all of them can be taken up again, so not for long.
     readiness = Readiness("log", text='"event": "worker"')
-    return Description(f"worker-{queue}", argv, readiness, stage=4, needs=("redis",), grace=3)
+    return Description(
+        f"worker-{queue}", _python("delivery", "worker", queue), readiness, stage=4, needs=("redis",), grace=3
+    )
 
 
 def _python(*words: str) -> tuple[str, ...]:

@@ -134,8 +134,6 @@ class Stack:
             mesh_port=settings.mesh_port,
             redis_port=redis_port,
             redis_program=program,
-            control_threads=settings.control_threads,
-            build_threads=settings.build_threads,
         )
         (self.state_dir / "redis").mkdir(exist_ok=True)
         write_bootstrap(settings, layout.gateway_bootstrap, layout.gateway_admin)

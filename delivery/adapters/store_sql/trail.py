@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Engine, Select, delete, insert, or_, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from delivery.adapters.store_sql.tables import events, generations, leases
 from delivery.ports.store import Event
@@ -75,4 +74,10 @@ def read(
 
 def _upsert(engine: Engine) -> Any:
     """Return the dialect's insert that knows ON CONFLICT."""
-    return sqlite.insert if engine.dialect.name == "sqlite" else postgresql.insert
+    if engine.dialect.name == "sqlite":
+        from sqlalchemy.dialects import sqlite
+
+        return sqlite.insert
+    from sqlalchemy.dialects import postgresql  # slow to load, and seldom wanted
+
+    return postgresql.insert

@@ -92,15 +92,14 @@ class House:
 
 
 def worker(folder: Path, queue: str, settings: Settings) -> Background:
-    argv = (sys.executable, "-m", "celery", "-A", "delivery.celeryapp", "worker", "-Q", queue, "-n", f"{queue}@test")
-    options = ("--pool", "threads", "--concurrency", "4", "--without-gossip", "--without-mingle")
+    argv = (sys.executable, "-P", "-m", "delivery", "worker", queue)
     env = {
         "COLORLANE_STATE_DIR": str(settings.state_dir),
         "COLORLANE_REDIS_URL": settings.redis_url,
         "COLORLANE_MESH_URL": settings.mesh_url,
         "COLORLANE_DETECT_INTERVAL": "0.5",
     }
-    return Background(folder / f"{queue}.log", *argv, *options, env=env)
+    return Background(folder / f"{queue}.log", *argv, env=env)
 
 
 @pytest.fixture(scope="module")
