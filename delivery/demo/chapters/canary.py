@@ -10,6 +10,7 @@ from delivery.demo.load import Load
 from delivery.demo.stage import APPROVER, PROJECT, Stage, verdict_sentence, version_at
 
 SERVICE = "reviews"
+STANDS = 9.0  # seconds; the sample's timed pause at 50 % lasts 10
 
 
 def play(stage: Stage) -> None:
@@ -72,16 +73,24 @@ def waiting_for_approval(stage: Stage, revision: str) -> Row:
 
 
 def at_weight(stage: Stage, load: Load, revision: str, percent: int, requests: int = 300) -> None:
-    """Claim that the split at this weight is what was asked, counted from the receipts of `requests` answers."""
+    """Claim that the split at this weight is what was asked, counted from receipts.
+
+    Counted are requests sent while the step certainly stands: from the moment every proxy has accepted the weight,
+    for `STANDS` seconds at most, since the next step may follow a timed pause.
+    """
 
     def accepted(row: Row) -> bool:
         return bool(row["weight"] == percent and row["step_started_at"])
 
     with stage.teller.doing(f"waiting for {percent} % to be accepted by every proxy"):
         row = stage.doors.rollout_when(PROJECT, revision, SERVICE, accepted, f"{percent} %", 120)
-    since = time.time()
-    wait_for(f"{requests} requests at {percent} %", lambda: len(load.since(since)) >= requests, 60)
-    answers = load.since(since, time.time())[:requests]
+    since = row["step_started_at"] or row["phase_started_at"]
+
+    def enough() -> bool:
+        return time.time() > since + STANDS + 1 or len(load.since(since)) >= requests
+
+    wait_for(f"requests at {percent} %", enough, STANDS + 10)
+    answers = load.since(since, since + STANDS)[:requests]
     hits = sum(version_at(answer, SERVICE)[1] == row["candidate"] for answer in answers)
     stage.claim(
         f"At weight {percent} the split is seen within tolerance",
