@@ -16,6 +16,17 @@ TOGETHER = {"e2e": "e2e"}  # folder -> one group for all of it
 BY_FILE = {"integration", "contracts", "features"}  # one group per file: its servers are started once
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Golden files are rewritten by one flag."""
+    parser.addoption("--write-golden", action="store_true", help="write golden files anew instead of comparing")
+
+
+@pytest.fixture
+def write_golden(request: pytest.FixtureRequest) -> bool:
+    """Whether golden files are to be written."""
+    return bool(request.config.getoption("--write-golden"))
+
+
 def folder(item: pytest.Item) -> str:
     """Return the folder below tests/ that holds the test."""
     return item.path.relative_to(TESTS).parts[0]
