@@ -9,9 +9,18 @@ from fastapi import APIRouter, FastAPI
 from fastapi.responses import PlainTextResponse
 
 from mesh.api import views
-from mesh.api.bodies import ColorPath, EnvironmentBody, IntentBody, LabelPath, NamespaceBody, NodeBody
+from mesh.api.bodies import (
+    ColorPath,
+    EnvironmentBody,
+    GenerationQuery,
+    IntentBody,
+    LabelPath,
+    NamespaceBody,
+    NodeBody,
+    NodePath,
+)
 from mesh.api.problems import handle_problems
-from mesh.errors import NotFound, Rejected
+from mesh.errors import Conflict, NotFound, Rejected
 from mesh.model.nouns import Endpoint, Environment, Intent, LaneKey, Namespace, State, read_color
 from mesh.model.world import World
 from mesh.serving.hub import Hub
@@ -69,7 +78,9 @@ def _intents(hub: Hub, store: Store) -> APIRouter:
         return shown(key)
 
     @router.delete("")
-    async def delete(namespace: LabelPath, service: LabelPath, color: ColorPath, generation: int) -> dict[str, Any]:
+    async def delete(
+        namespace: LabelPath, service: LabelPath, color: ColorPath, generation: GenerationQuery
+    ) -> dict[str, Any]:
         """Withdraw the service from the lane."""
         key = LaneKey(namespace, service, read_color(color))
         await store.put_intent(Intent(key, generation, "", {}, withdrawn=True))
@@ -89,6 +100,14 @@ def _lanes(hub: Hub, store: Store) -> APIRouter:
     @router.put("/namespaces/{namespace}")
     async def put_namespace(namespace: LabelPath, body: NamespaceBody) -> dict[str, Any]:
         """Expose a project at the gateway."""
+        for other in hub.world.namespaces.values():
+            if body.domain and other.domain == body.domain and other.name != namespace:
+                raise Conflict(
+                    f"domain {body.domain} belongs to namespace {other.name}",
+                    field="domain",
+                    value=body.domain,
+                    remedy="choose another domain, or remove that namespace first",
+                )
         await store.put_namespace(Namespace(namespace, body.domain, body.entry.service, body.entry.port))
         return {"namespace": namespace}
 
@@ -121,7 +140,7 @@ def _nodes(hub: Hub, store: Store) -> APIRouter:
     router = APIRouter(prefix="/v1", tags=["endpoints"])
 
     @router.put("/nodes/{node}/endpoints")
-    async def put_endpoints(node: str, body: NodeBody) -> dict[str, Any]:
+    async def put_endpoints(node: NodePath, body: NodeBody) -> dict[str, Any]:
         """Replace all endpoints of a node."""
         ports = hub.world.ports
         await store.put_node(node, [endpoint.noun(node) for endpoint in body.endpoints])

@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Annotated
 
-from fastapi import Path
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from fastapi import Path, Query
+from pydantic import BaseModel, ConfigDict, Field, IPvAnyAddress, field_validator
+from pydantic_core import PydanticCustomError
 
 from mesh.model import nouns
 
 LABEL = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$"
 VERSION = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+DOMAIN = r"^([a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*)?$"
+IDENTITY = r"^[A-Za-z0-9][A-Za-z0-9._/-]*$"
+NODE = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 FULL = 100
+MOST_VERSIONS = 20
+NEWEST = 2**53 - 1
+"""Generations are compared in Redis, whose numbers are exact up to here."""
 
 Label = Annotated[str, Field(pattern=LABEL, max_length=63)]
 Version = Annotated[str, Field(pattern=VERSION, max_length=128)]
 Color = Annotated[str, Field(pattern=r"^([a-z0-9]([a-z0-9-]*[a-z0-9])?)?$", max_length=40)]
 PortNumber = Annotated[int, Field(ge=1, le=65535)]
+Weight = Annotated[int, Field(ge=0, le=FULL)]
 
 LabelPath = Annotated[str, Path(pattern=LABEL, max_length=63)]
+NodePath = Annotated[str, Path(pattern=NODE, max_length=253)]
+GenerationQuery = Annotated[int, Query(ge=1, le=NEWEST)]
 ColorPath = Annotated[str, Path(pattern=r"^(-|[a-z0-9]([a-z0-9-]*[a-z0-9])?)$", max_length=40)]
 
 
@@ -31,19 +41,26 @@ class Body(BaseModel):
 class IntentBody(Body):
     """Weights of a lane, version -> percent."""
 
-    generation: int = Field(ge=1)
+    generation: int = Field(ge=1, le=NEWEST)
     stable: Version
-    weights: dict[Version, Annotated[int, Field(ge=0, le=FULL)]]
+    weights: dict[Version, Weight] = Field(max_length=MOST_VERSIONS)
 
-    @model_validator(mode="after")
-    def _sum(self) -> Self:
-        if sum(self.weights.values()) != FULL:
-            raise ValueError(f"weights sum to {sum(self.weights.values())}, not to {FULL}")
-        return self
+    @field_validator("weights")
+    @classmethod
+    def _sum(cls, weights: dict[str, int]) -> dict[str, int]:
+        total = sum(weights.values())
+        if total != FULL:
+            remedy = f"let the weights of all versions sum to {FULL}"
+            raise PydanticCustomError("sum", "weights sum to {total}, not to {full}", _said(total, remedy))
+        return weights
 
     def noun(self, key: nouns.LaneKey) -> nouns.Intent:
         """Return the intent."""
         return nouns.Intent(key, self.generation, self.stable, dict(sorted(self.weights.items())))
+
+
+def _said(total: int, remedy: str) -> dict[str, object]:
+    return {"total": total, "full": FULL, "remedy": remedy}
 
 
 class EnvironmentBody(Body):
@@ -63,14 +80,14 @@ class EntryBody(Body):
 class NamespaceBody(Body):
     """A project at the gateway; an empty domain is not exposed."""
 
-    domain: Annotated[str, Field(pattern=r"^[a-z0-9.-]*$", max_length=253)] = ""
+    domain: Annotated[str, Field(pattern=DOMAIN, max_length=253)] = ""
     entry: EntryBody
 
 
 class PortBody(Body):
     """One Service port of a replica."""
 
-    name: str = Field(default="http", max_length=63)
+    name: str = Field(default="http", pattern=r"^[a-z0-9-]*$", max_length=63)
     port: PortNumber
     inbound: PortNumber
     target: PortNumber
@@ -80,12 +97,12 @@ class PortBody(Body):
 class EndpointBody(Body):
     """One replica."""
 
-    id: str = Field(min_length=1, max_length=400)
+    id: str = Field(pattern=IDENTITY, max_length=400)
     namespace: Label
     service: Label
     color: Color = ""
     version: Version
-    address: str = Field(default="127.0.0.1", max_length=64)
+    address: IPvAnyAddress = Field(default="127.0.0.1", validate_default=True)  # a name would be refused by proxies
     ports: list[PortBody]
     outbound: PortNumber
     state: nouns.State
@@ -99,7 +116,7 @@ class EndpointBody(Body):
             service=self.service,
             color=self.color,
             version=self.version,
-            address=self.address,
+            address=str(self.address),
             ports=tuple(
                 nouns.Port(each.name, each.port, each.inbound, each.target, each.protocol) for each in self.ports
             ),

@@ -33,7 +33,11 @@ def gateway_routes(namespaces: Iterable[tuple[Namespace, Mapping[str, ServiceLan
         name=naming.GATEWAY_ROUTES, ignore_port_in_host_matching=True
     )
     needs: set[str] = set()
+    taken: set[str] = set()
     for namespace, lanes in namespaces:
+        if namespace.domain in taken:  # two with one domain: the whole table would be refused, for all namespaces
+            continue
+        taken.add(namespace.domain)
         for service, port, domains in _exposed(namespace, lanes):
             host = routing.virtual_hosts.add(name=f"{namespace.name}/{domains[0]}", domains=domains)
             for name, config in filters.gateway_host(namespace.domain).items():

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from mesh.model.nouns import BASELINE, Environment, State
+from mesh.model.nouns import BASELINE, Environment, Namespace, State
 from mesh.model.proxies import Gateway, Proxy, Sidecar
 from mesh.model.world import World
 from mesh.protos import message, to_dict
@@ -206,3 +206,11 @@ def test_the_gateway_of_an_empty_world_has_a_door_that_leads_nowhere() -> None:
     assert not seen.tables[CLUSTER]
     assert seen.tables[LISTENER].keys() == {"gateway"}
     assert clusters_named_by(seen.tables[ROUTES]["gateway"]) == set()
+
+
+def test_two_namespaces_with_one_domain_do_not_spoil_the_gateways_table() -> None:
+    """Envoy would refuse all of it."""
+    world = bookshop().with_namespace(Namespace("other", "bookshop.localhost", "web", PORT))
+    (routes,) = view(GATEWAY, world).tables[ROUTES].values()
+    domains = [domain for entry in values_of(content(routes), "domains") for domain in entry]
+    assert len(domains) == len(set(domains))
