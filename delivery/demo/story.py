@@ -34,7 +34,8 @@ def play(state_dir: Path, *, end: bool, as_json: bool) -> int:
                 )
                 _until_interrupted()
     except ColorlaneError as error:
-        teller.claim(ledger, "The story could be played to its end", False, str(error))
+        words = [str(error), getattr(error, "remedy", "")]
+        teller.claim(ledger, "The story could be played to its end", False, "; ".join(filter(None, words)))
         teller.close(ledger)
     return 0 if ledger.ok else 1
 
