@@ -26,7 +26,7 @@ NAMESPACE = "bookshop"
 DOMAIN = "bookshop.localhost"
 
 APP = """
-import http.server, os, sys, urllib.request
+import base64, hashlib, http.server, os, sys, urllib.request
 name, port, proxy, downstream = sys.argv[1], int(sys.argv[2]), sys.argv[3], sys.argv[4]
 opener = urllib.request.build_opener(urllib.request.ProxyHandler({"http": "http://127.0.0.1:" + proxy}))
 class Door(http.server.BaseHTTPRequestHandler):
@@ -34,6 +34,8 @@ class Door(http.server.BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
     wbufsize = -1
     def do_GET(self):
+        if self.headers.get("upgrade", "").lower() == "websocket":
+            return self.echo()
         self.rfile.read(int(self.headers.get("content-length") or 0))
         body = name
         if downstream:
@@ -49,6 +51,20 @@ class Door(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(content)
     do_POST = do_GET
+    def echo(self):  # RFC 6455, short text frames only: each comes back with the name before it
+        key = self.headers["sec-websocket-key"] + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+        self.send_response(101)
+        self.send_header("upgrade", "websocket")
+        self.send_header("connection", "upgrade")
+        self.send_header("sec-websocket-accept", base64.b64encode(hashlib.sha1(key.encode()).digest()).decode())
+        self.end_headers()
+        self.wfile.flush()
+        while (head := self.rfile.read(2)) and head[0] == 0x81:
+            mask, text = self.rfile.read(4), self.rfile.read(head[1] & 127)
+            answer = name.encode() + b" " + bytes(byte ^ mask[i % 4] for i, byte in enumerate(text))
+            self.wfile.write(bytes((0x81, len(answer))) + answer)
+            self.wfile.flush()
+        self.close_connection = True
     def log_message(self, *_): pass
 http.server.ThreadingHTTPServer.daemon_threads = True
 http.server.ThreadingHTTPServer.request_queue_size = 128
