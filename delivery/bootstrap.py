@@ -17,6 +17,7 @@ from delivery.adapters.store_sql import SqlStore
 from delivery.adapters.traffic_mesh import MeshTraffic
 from delivery.flows.world import Limits, World
 from delivery.ports.platform import Platform
+from delivery.processes.private import make_private
 from delivery.settings import Settings
 from delivery.worker.owners import this_process
 from delivery.worker.wakeups import Wakeups
@@ -33,6 +34,7 @@ def build(settings: Settings | None = None) -> Colorlane:
     """Wire all parts. Creates the state directory and brings the database's schema up to date."""
     settings = settings or Settings()
     state = settings.state_dir.resolve()
+    make_private(state)
     for each in ("git", "artifacts", "builds", "logs/runs", "logs/processes", "platform"):
         (state / each).mkdir(parents=True, exist_ok=True)
     return Colorlane(

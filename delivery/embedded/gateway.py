@@ -11,6 +11,7 @@ from typing import NoReturn
 
 from delivery.embedded.addresses import check_free, remembered_port
 from delivery.processes.ports import PortPool
+from delivery.processes.private import make_private
 from delivery.settings import Settings
 from mesh.sidecar import envoy_argv, gateway_bootstrap
 
@@ -26,7 +27,7 @@ def become_gateway(settings: Settings) -> NoReturn:
     """Replace this process by the gateway's Envoy. Raises Rejected when its port is taken."""
     check_free({"COLORLANE_GATEWAY_PORT": (settings.gateway_host, settings.gateway_port)})
     state_dir = settings.state_dir.resolve()
-    state_dir.mkdir(parents=True, exist_ok=True)
+    make_private(state_dir)
     file = state_dir / "processes" / "gateway" / "bootstrap.json"
     write_bootstrap(settings, file, remembered_port(state_dir / "ports.json", "gateway-admin", PortPool()))
     argv = envoy_argv(file)

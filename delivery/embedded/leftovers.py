@@ -15,6 +15,7 @@ from pathlib import Path
 
 from delivery.errors import Conflict
 from delivery.processes.identity import find_marked, identify
+from delivery.processes.private import make_private
 from delivery.processes.process import Process
 from delivery.processes.records import delete_record, living_records
 
@@ -28,7 +29,7 @@ def alone(state_dir: Path) -> Iterator[None]:
 
     The kernel gives the lock back when its holder dies, however it dies.
     """
-    state_dir.mkdir(parents=True, exist_ok=True)
+    make_private(state_dir)
     with open(state_dir / "up.lock", "a+", encoding="utf-8") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
