@@ -1,7 +1,7 @@
 """Advance a rollout: a tick reads facts, decides, performs, saves; one that moved it is followed by another at once.
 
 Effects come before the save: a crash in between repeats them, and each is harmless to repeat. Neighbours: read_facts,
-perform_effects, record_changes, delivery.rollouts (the pure part).
+begin_rollout, perform_effects, record_changes, delivery.rollouts (the pure part).
 """
 
 from __future__ import annotations
@@ -12,16 +12,17 @@ import structlog
 
 from delivery.environments import Environment, EnvironmentState
 from delivery.errors import Conflict, NotFound
+from delivery.flows.begin_rollout import begin_rollout, may_begin
 from delivery.flows.leases import held
 from delivery.flows.perform_effects import perform_effects
 from delivery.flows.read_facts import read_facts
-from delivery.flows.record_changes import record_changes
+from delivery.flows.reap_environment import DELETED
+from delivery.flows.record_changes import save_changes, supersede_rollout
 from delivery.flows.start_rollouts import queue_of
-from delivery.flows.withdraw_services import new_generation
 from delivery.flows.world import World
 from delivery.rollouts.decide import decide
 from delivery.rollouts.invariants import assert_sound
-from delivery.rollouts.model import TERMINAL, Phase, Rollout
+from delivery.rollouts.model import TERMINAL, Rollout
 
 log = structlog.get_logger(__name__)
 
@@ -46,20 +47,22 @@ def _tick(world: World, rollout: Rollout) -> bool:
         return False
     environment = _environment(world, rollout)
     if environment is None:
-        return _end_with_environment(world, rollout)
+        supersede_rollout(world, rollout, DELETED)
+        return False
     queue = queue_of(world, rollout.environment, rollout.service)
     if queue and queue[0].id != rollout.id:
         return _wait_in_line(world, rollout, queue[0])
     if not rollout.generation:
-        rollout = _begin(world, rollout, environment)
+        if not may_begin(world, rollout):
+            return False
+        rollout = begin_rollout(world, rollout, environment)
     facts = read_facts(world, rollout, newer=queue[-1].candidate if len(queue) > 1 else "")
     decision = decide(rollout, facts, world.clock.now())
     assert_sound(rollout, facts, decision)
     after = perform_effects(world, decision)
     if after == rollout:
         return False
-    saved = world.store.rollouts.save(after)
-    record_changes(world, rollout, saved)
+    saved = save_changes(world, rollout, after)
     if saved.phase in TERMINAL:
         world.wake("advance_run", saved.run)
         for waiting in queue[1:2]:
@@ -76,34 +79,8 @@ def _environment(world: World, rollout: Rollout) -> Environment | None:
     return environment if environment.state is EnvironmentState.ACTIVE else None
 
 
-def _end_with_environment(world: World, rollout: Rollout) -> bool:
-    """The environment goes, and with it everything that runs there: nothing is left to decide."""
-    now = world.clock.now()
-    ended = replace(rollout, phase=Phase.SUPERSEDED, message="its environment was deleted", waiting_on=(), ended_at=now)
-    record_changes(world, rollout, world.store.rollouts.save(ended))
-    world.wake("advance_run", rollout.run)
-    return False
-
-
 def _wait_in_line(world: World, rollout: Rollout, first: Rollout) -> bool:
     waits = (f"the rollout of {first.candidate} to end",)
     if rollout.waiting_on != waits:
         world.store.rollouts.save(replace(rollout, waiting_on=waits))
     return False
-
-
-def _begin(world: World, rollout: Rollout, environment: Environment) -> Rollout:
-    """Settle what the rollout starts from, now that its turn has come, and save it before anything is asked for."""
-    scope = (rollout.project, rollout.service, rollout.color)
-    generation = new_generation(world, *scope)
-    known = world.traffic.state(*scope).generation
-    while generation <= known:  # the database was restored from a backup older than the mesh's memory
-        generation = new_generation(world, *scope)
-    now = world.clock.now()
-    stable = environment.workloads.get(rollout.service, "")
-    begun = replace(rollout, stable=stable, generation=generation, phase_started_at=now, message="", waiting_on=())
-    saved = world.store.rollouts.save(begun)
-    against = f"against {stable}" if stable else "as the first release"
-    text = f"{rollout.service} {rollout.candidate} {against} in {environment.name}"
-    world.tell(rollout.project, f"rollout/{rollout.id}", "rollout.started", text)
-    return saved

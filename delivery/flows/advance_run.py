@@ -28,6 +28,9 @@ def advance_run(world: World, id: str) -> None:
 
 def _step(world: World, run: Run) -> bool:
     """Take one step; return whether the next may be tried at once. What the user has to mend ends the run."""
+    if run.cancel_requested and not run.rollouts:  # asked for while the run was about to deploy
+        end_run(world, run.id, RunState.CANCELED, "canceled")
+        return False
     try:
         match run.state:
             case RunState.QUEUED:

@@ -52,7 +52,7 @@ def _claim(world: World, job: Job) -> Job | None:
     """Take the job by compare-and-set; None when somebody was faster, or when it has been tried often enough."""
     now = world.clock.now()
     job = world.store.jobs.get(job.id)
-    if not _is_due(job, now):
+    if not _is_due(job, now) or _is_built_now(world, job, now):
         return None
     if job.attempt >= world.limits.job_attempts:
         _finish(
@@ -70,6 +70,12 @@ def _claim(world: World, job: Job) -> Job | None:
     )
     log.info("job", job=job.id, attempt=taken.attempt)
     return _save(world, taken)
+
+
+def _is_built_now(world: World, job: Job, now: float) -> bool:
+    """Tell whether another job builds the same content: a build may outlive the lease of the content's name."""
+    twins = world.store.jobs.find(project=job.project, key=job.key, state=JobState.RUNNING)
+    return any(twin.id != job.id and twin.lease_until > now for twin in twins)
 
 
 def _last(job: Job) -> str:

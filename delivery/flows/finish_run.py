@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from delivery.errors import NotFound
+from delivery.flows.operate_run import abort_rollouts
 from delivery.flows.report_run import end_run
 from delivery.flows.world import World
 from delivery.rollouts.model import TERMINAL, Phase, Rollout
@@ -13,6 +14,8 @@ def finish_run(world: World, run: Run) -> bool:
     """End the run if nothing of it is under way; there is never a next step."""
     rollouts = [rollout for id in run.rollouts if (rollout := _rollout(world, id)) is not None]
     if any(rollout.phase not in TERMINAL for rollout in rollouts):
+        if run.cancel_requested:
+            abort_rollouts(world, run, "colorlane")
         return False
     state, message = _outcome(run, rollouts)
     end_run(world, run.id, state, message)

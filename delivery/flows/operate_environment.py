@@ -38,10 +38,13 @@ def delete_branch(world: World, project: str, branch: str, by: str) -> None:
 
 def mark_for_deletion(world: World, environment: Environment, actor: str, reason: str) -> Environment:
     """Set it DELETING, record why, and wake what ends and removes it."""
-    marked = update(world.store.environments, environment.id, lambda row: replace(row, state=EnvironmentState.DELETING))
-    if environment.state is EnvironmentState.ACTIVE:
-        subject = f"environment/{environment.id}"
-        world.tell(environment.project, subject, "environment.deleting", f"{environment.name}: {reason}", actor)
+    id, text = environment.id, f"{environment.name}: {reason}"
+    marked = update(
+        world.store.environments,
+        id,
+        lambda row: replace(row, state=EnvironmentState.DELETING),
+        lambda row: [world.event(row.project, f"environment/{id}", "environment.deleting", text, actor)],
+    )
     world.wake("reap_environment", environment.id)
     return marked
 
@@ -57,6 +60,11 @@ def extend_environment(world: World, id: str, seconds: float, actor: str) -> Env
             raise Rejected(f"{id} is being deleted", field="environment", value=id, remedy="push the branch again")
         return row if row.expires_at is None else replace(row, expires_at=max(row.expires_at, until))
 
-    environment = update(world.store.environments, id, extended)
-    world.tell(environment.project, f"environment/{id}", "environment.extended", f"for {seconds:g} s", actor)
-    return environment
+    return update(
+        world.store.environments,
+        id,
+        extended,
+        lambda row: [
+            world.event(row.project, f"environment/{id}", "environment.extended", f"for {seconds:g} s", actor)
+        ],
+    )

@@ -14,6 +14,7 @@ from delivery.flows.make_releases import release_id
 from delivery.flows.start_rollouts import queue_of
 from delivery.flows.updates import update
 from delivery.flows.world import World
+from delivery.ports.store import Event
 from delivery.rollouts.model import Approval, Command, Rollout
 from delivery.rollouts.orders import retried, with_approval, with_command
 
@@ -28,8 +29,12 @@ def operate_rollout(world: World, id: str, verb: str, actor: str, *, reason: str
     if verb == "retry":
         return _retry(world, id, actor, reason)
     command = Command(verb, actor, world.clock.now(), reason)
-    rollout = update(world.store.rollouts, id, lambda row: with_command(row, command))
-    world.tell(rollout.project, f"rollout/{id}", f"rollout.{verb}", reason or verb, actor)
+    rollout = update(
+        world.store.rollouts,
+        id,
+        lambda row: with_command(row, command),
+        lambda row: [world.event(row.project, f"rollout/{id}", f"rollout.{verb}", reason or verb, actor)],
+    )
     world.wake("advance_rollout", id)
     return rollout
 
@@ -58,10 +63,13 @@ def approve_rollout(
         )
         return with_approval(row, approval)
 
-    rollout = update(world.store.rollouts, id, decided)
     verb = "approved" if approved else "rejected"
-    text = f"step {rollout.step + 1} {verb}" + (f": {comment}" if comment else "")
-    world.tell(rollout.project, f"rollout/{id}", f"rollout.{verb}", text, actor, revision=rollout.revision)
+
+    def said(row: Rollout) -> list[Event]:
+        text = f"step {row.step + 1} {verb}" + (f": {comment}" if comment else "")
+        return [world.event(row.project, f"rollout/{id}", f"rollout.{verb}", text, actor, revision=row.revision)]
+
+    rollout = update(world.store.rollouts, id, decided, said)
     world.wake("advance_rollout", id)
     return rollout
 
@@ -79,7 +87,8 @@ def _retry(world: World, id: str, actor: str, reason: str) -> Rollout:
         raise Conflict(
             f"{queue[-1].id} is under way", field="rollout", value=id, remedy="wait for it to end, or abort it"
         )
-    new = f"{old.id.partition('~')[0]}~{world.store.next_generation(f'retry/{old.id}')}"
+    first = old.id.partition("~")[0]  # tries are numbered from the first on, whichever of them is repeated
+    new = f"{first}~{world.store.next_generation(f'retry/{first}')}"
     fresh = retried(old, new, UNBEGUN, world.clock.now())
     release = release_id(old.project, old.service, old.candidate)
     update(world.store.releases, release, lambda row: replace(row, quarantined=""))

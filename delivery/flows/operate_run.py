@@ -20,18 +20,27 @@ _DEPLOYED = RUN_ENDED | {RunState.DEPLOYING}
 def cancel_run(world: World, id: str, actor: str) -> Run:
     """End the run; one that deploys already has its rollouts aborted and ends with them. Raises NotFound, Conflict."""
     run = update(
-        world.store.runs, id, lambda run: run if run.state in RUN_ENDED else replace(run, cancel_requested=True)
+        world.store.runs,
+        id,
+        lambda run: run if run.state in RUN_ENDED else replace(run, cancel_requested=True),
+        lambda run: [world.event(run.project, f"run/{id}", "run.cancel", "canceled", actor)],
     )
     if run.state in RUN_ENDED:
         raise Conflict(f"run {id} has ended: {run.state.value}", field="state", value=run.state.value)
-    world.tell(run.project, f"run/{id}", "run.cancel", "canceled", actor)
     if run.state is not RunState.DEPLOYING or not run.rollouts:
         return end_run(world, id, RunState.CANCELED, f"canceled by {actor or 'somebody'}")
-    for rollout in run.rollouts:
-        if world.store.rollouts.get(rollout).phase not in TERMINAL:
-            with suppress(Conflict):  # it is rolling back, or promoted, already
-                operate_rollout(world, rollout, "abort", actor, reason="the run was canceled")
+    abort_rollouts(world, run, actor)
     return world.store.runs.get(id)
+
+
+def abort_rollouts(world: World, run: Run, actor: str) -> None:
+    """Abort what is under way of a run that was canceled; again is harmless."""
+    for id in run.rollouts:
+        rollout = world.store.rollouts.get(id)
+        asked = any(command.verb == "abort" for command in rollout.commands)
+        if rollout.phase not in TERMINAL and not asked:
+            with suppress(Conflict):  # it is rolling back, or promoted, already
+                operate_rollout(world, id, "abort", actor, reason="the run was canceled")
 
 
 def supersede(world: World, newer: Run) -> None:

@@ -67,7 +67,7 @@ def artifact_of(world: World, project: str, key: str) -> str:
 
 
 def _job(world: World, run: Run, service: PlannedService) -> Job:
-    """Make the row; a repeat finds it."""
+    """Make the row; a repeat finds it, and one whose artifact was deleted meanwhile is done again."""
     job = Job(
         id=f"{run.id}.{service.name}",
         run=run.id,
@@ -81,4 +81,9 @@ def _job(world: World, run: Run, service: PlannedService) -> Job:
     try:
         return world.store.jobs.add(job)
     except Conflict:
-        return world.store.jobs.get(job.id)
+        old = world.store.jobs.get(job.id)
+        return old if old.state is not JobState.SUCCEEDED else world.store.jobs.save(_again(old))
+
+
+def _again(job: Job) -> Job:
+    return replace(job, state=JobState.QUEUED, artifact="", message="", attempt=0, started_at=None, ended_at=None)

@@ -7,22 +7,21 @@ Neighbours: operate_environment, collect_artifacts, remove_project.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import structlog
 
 from delivery.environments import Environment, EnvironmentState
 from delivery.errors import Conflict, NotFound
 from delivery.flows.collect_artifacts import collect_artifacts
 from delivery.flows.leases import held
+from delivery.flows.record_changes import supersede_rollout
 from delivery.flows.start_rollouts import ACTIVE
 from delivery.flows.withdraw_services import new_generation
 from delivery.flows.world import World
-from delivery.rollouts.model import Phase
 from delivery.workloads import Health, WorkloadStatus
 
 log = structlog.get_logger(__name__)
 
+DELETED = "its environment was deleted"
 _GOING = frozenset({Health.STOPPING, Health.ABSENT})
 
 
@@ -45,15 +44,10 @@ def reap_environment(world: World, id: str) -> None:
 def _end_rollouts(world: World, environment: Environment) -> None:
     """Nobody may deploy into it any more; a tick that is under way loses its compare-and-set."""
     for rollout in world.store.rollouts.find(environment=environment.id, phase=ACTIVE):
-        now = world.clock.now()
-        ended = replace(
-            rollout, phase=Phase.SUPERSEDED, message="its environment was deleted", waiting_on=(), ended_at=now
-        )
         try:
-            world.store.rollouts.save(ended)
+            supersede_rollout(world, rollout, DELETED)
         except Conflict:
             log.debug("rollout moved", rollout=rollout.id)
-        world.wake("advance_run", rollout.run)
 
 
 def _workloads(world: World, environment: Environment) -> list[WorkloadStatus]:

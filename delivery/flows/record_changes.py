@@ -1,23 +1,40 @@
-"""Record changes of a rollout that a person would want to know: phase, weight, verdict, what it waits for."""
+"""Record changes of a rollout that a person would want to know: phase, weight, verdict, what it waits for.
+
+They are saved together with the row: neither is seen without the other, whenever the process dies.
+"""
 
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import structlog
 
 from delivery.flows.world import World
-from delivery.rollouts.model import TERMINAL, Rollout
+from delivery.rollouts.model import TERMINAL, Phase, Rollout
 
 log = structlog.get_logger(__name__)
 
 
-def record_changes(world: World, before: Rollout, after: Rollout) -> None:
-    """Append one event for each kind of change."""
-    for kind, text in _changes(before, after):
-        world.tell(after.project, f"rollout/{after.id}", f"rollout.{kind}", text, **_numbers(after))
+def save_changes(world: World, before: Rollout, after: Rollout) -> Rollout:
+    """Save `after` with one event for each kind of change, and return the saved row. Raises Conflict."""
+    found = _changes(before, after)
+    subject, numbers = f"rollout/{after.id}", _numbers(after)
+    events = [world.event(after.project, subject, f"rollout.{kind}", text, **numbers) for kind, text in found]
+    saved = world.store.rollouts.save(after, events)
+    for kind, text in found:
         log.info("rollout", rollout=after.id, change=kind, phase=after.phase.value, weight=after.weight, text=text)
+    return saved
+
+
+def supersede_rollout(world: World, rollout: Rollout, message: str) -> Rollout:
+    """End a rollout that nothing is left to decide about. Raises Conflict."""
+    now = world.clock.now()
+    ended = replace(rollout, phase=Phase.SUPERSEDED, message=message, waiting_on=(), ended_at=now)
+    saved = save_changes(world, rollout, ended)
+    world.wake("advance_run", rollout.run)
+    return saved
 
 
 def _changes(before: Rollout, after: Rollout) -> list[tuple[str, str]]:

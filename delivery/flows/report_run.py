@@ -12,6 +12,7 @@ from delivery.flows.tell_commit import tell_commit
 from delivery.flows.updates import update
 from delivery.flows.world import World
 from delivery.ports.forge import CommitState
+from delivery.ports.store import Event
 from pipelines.runs import JOB_ENDED, RUN_ENDED, JobState, Run, RunState
 
 log = structlog.get_logger(__name__)
@@ -51,11 +52,13 @@ def end_run(world: World, id: str, state: RunState, message: str, unless: frozen
         return run if run.state in unless else replace(run, state=state, message=message, ended_at=now)
 
     report_run(world, ended(world.store.runs.get(id)))
-    run = update(world.store.runs, id, ended)
+    def said(run: Run) -> list[Event]:
+        return [world.event(run.project, f"run/{id}", f"run.{state.value}", message or state.value)]
+
+    run = update(world.store.runs, id, ended, said)
     report_run(world, run)  # another may have ended it otherwise in between
     if (run.state, run.ended_at) == (state, now):
         stop_jobs(world, run)
-        world.tell(run.project, f"run/{id}", f"run.{state.value}", message or state.value)
         log.info("run ended", run=id, state=state.value, message=message)
     return run
 

@@ -34,7 +34,8 @@ def due_rows(world: World) -> Iterator[Due]:
         yield "process_delivery", delivery.id
     active = {rollout.id for rollout in world.store.rollouts.find(phase=ACTIVE)}
     for run in world.store.runs.find(state=_UNENDED):
-        if not active.intersection(run.rollouts):  # the last rollout to end wakes its run
+        # The last rollout to end wakes its run; one that is canceled sees to it that all are told.
+        if run.cancel_requested or not active.intersection(run.rollouts):
             yield "advance_run", run.id
     for job in world.store.jobs.find(state=(JobState.QUEUED, JobState.RUNNING)):
         if job.state is JobState.QUEUED or job.lease_until <= now:

@@ -73,4 +73,8 @@ class World:
 
     def tell(self, project: str, subject: str, kind: str, text: str, actor: str = "", **data: object) -> None:
         """Append to the trail that people and streams read."""
-        self.store.record(Event(0, self.clock.now(), project, subject, kind, text, actor, dict(data)))
+        self.store.record(self.event(project, subject, kind, text, actor, **data))
+
+    def event(self, project: str, subject: str, kind: str, text: str, actor: str = "", **data: object) -> Event:
+        """Return a line of the trail, to be saved with the row it speaks of."""
+        return Event(0, self.clock.now(), project, subject, kind, text, actor, dict(data))

@@ -71,8 +71,8 @@ class Repository(Protocol[T]):
         """Return rows whose indexed fields equal; a tuple value means "one of"."""
         ...
 
-    def save(self, row: T) -> T:
-        """Replace by compare-and-set."""
+    def save(self, row: T, events: Sequence[Event] = ()) -> T:
+        """Replace by compare-and-set; the events are recorded with it, or neither is."""
         ...
 
     def delete(self, id: str) -> None:

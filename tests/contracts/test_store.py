@@ -235,3 +235,12 @@ def test_trail_is_read_by_project_subject_and_position(store: AnyStore) -> None:
     assert events[0].data == {"n": 0}
     assert [event.text for event in store.events(subject="run/1", after=events[0].id, limit=1)] == ["text 1"]
     assert [event.project for event in store.events(newest_first=True, limit=2)] == ["other", "shop"]
+
+
+def test_events_are_recorded_with_the_row_they_speak_of_or_not_at_all(store: AnyStore) -> None:
+    rollout = store.rollouts.add(ROLLOUT)
+    event = Event(0, 5.0, "shop", "rollout/shop.1.reviews", "rollout.step", "first", data={"step": 1})
+    store.rollouts.save(rollout, [event, replace(event, text="second")])
+    with pytest.raises(Conflict):
+        store.rollouts.save(rollout, [replace(event, text="too late")])
+    assert [(each.text, each.data) for each in store.events()] == [("first", {"step": 1}), ("second", {"step": 1})]

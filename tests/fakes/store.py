@@ -31,8 +31,11 @@ UNIQUE = {
 class FakeRows(Generic[T]):
     """Rows of one noun; `before` is called ahead of each write, where tests raise."""
 
-    def __init__(self, shape: Shape, lock: threading.RLock, before: Callable[[str], None]) -> None:
+    def __init__(
+        self, shape: Shape, lock: threading.RLock, before: Callable[[str], None], trail: list[Event] | None = None
+    ) -> None:
         self.shape, self.lock, self.before = shape, lock, before
+        self.trail = [] if trail is None else trail
         self.rows: dict[str, T] = {}
         self.unique = UNIQUE.get(shape.table.name, ())
 
@@ -69,7 +72,7 @@ class FakeRows(Generic[T]):
             ordered = rows[::-1] if newest_first else rows
             return ordered[offset : offset + limit]
 
-    def save(self, row: T) -> T:
+    def save(self, row: T, events: Sequence[Event] = ()) -> T:
         with self.lock:
             self.before(f"{self.shape.table.name}.save")
             stored = cast(Any, self.get(self._id(row)))
@@ -78,12 +81,18 @@ class FakeRows(Generic[T]):
             self._check_unique(row)
             saved = cast(T, replace(cast(Any, row), row_version=stored.row_version + 1))
             self.rows[self._id(row)] = saved
+            append(self.trail, events)
             return saved
 
     def delete(self, id: str) -> None:
         with self.lock:
             self.before(f"{self.shape.table.name}.delete")
             self.rows.pop(id, None)
+
+
+def append(trail: list[Event], events: Sequence[Event]) -> None:
+    for event in events:
+        trail.append(replace(event, id=len(trail) + 1))
 
 
 def _fits(value: Any, wanted: Any) -> bool:
@@ -98,22 +107,22 @@ class FakeStore:
     def __init__(self, before: Callable[[str], None] = lambda what: None) -> None:
         lock = threading.RLock()
         self.lock, self.before = lock, before
+        self.trail: list[Event] = []
 
         def see(what: str) -> None:
             self.before(what)
 
-        self.projects: FakeRows[Project] = FakeRows(SHAPES["projects"], lock, see)
-        self.deliveries: FakeRows[Delivery] = FakeRows(SHAPES["deliveries"], lock, see)
-        self.runs: FakeRows[Run] = FakeRows(SHAPES["runs"], lock, see)
-        self.jobs: FakeRows[Job] = FakeRows(SHAPES["jobs"], lock, see)
-        self.releases: FakeRows[Release] = FakeRows(SHAPES["releases"], lock, see)
-        self.environments: FakeRows[Environment] = FakeRows(SHAPES["environments"], lock, see)
-        self.rollouts: FakeRows[Rollout] = FakeRows(SHAPES["rollouts"], lock, see)
-        self.statuses: FakeRows[CommitStatus] = FakeRows(SHAPES["statuses"], lock, see)
-        self.heads: FakeRows[Head] = FakeRows(SHAPES["heads"], lock, see)
+        self.projects: FakeRows[Project] = FakeRows(SHAPES["projects"], lock, see, self.trail)
+        self.deliveries: FakeRows[Delivery] = FakeRows(SHAPES["deliveries"], lock, see, self.trail)
+        self.runs: FakeRows[Run] = FakeRows(SHAPES["runs"], lock, see, self.trail)
+        self.jobs: FakeRows[Job] = FakeRows(SHAPES["jobs"], lock, see, self.trail)
+        self.releases: FakeRows[Release] = FakeRows(SHAPES["releases"], lock, see, self.trail)
+        self.environments: FakeRows[Environment] = FakeRows(SHAPES["environments"], lock, see, self.trail)
+        self.rollouts: FakeRows[Rollout] = FakeRows(SHAPES["rollouts"], lock, see, self.trail)
+        self.statuses: FakeRows[CommitStatus] = FakeRows(SHAPES["statuses"], lock, see, self.trail)
+        self.heads: FakeRows[Head] = FakeRows(SHAPES["heads"], lock, see, self.trail)
         self.leases: dict[str, tuple[str, float]] = {}
         self.numbers: dict[str, int] = {}
-        self.trail: list[Event] = []
 
     def next_generation(self, scope: str) -> int:
         with self.lock:
@@ -145,7 +154,7 @@ class FakeStore:
     def record(self, event: Event) -> None:
         with self.lock:
             self.before("record")
-            self.trail.append(replace(event, id=len(self.trail) + 1))
+            append(self.trail, (event,))
 
     def events(
         self, *, project: str = "", subject: str = "", after: int = 0, limit: int = 200, newest_first: bool = False

@@ -12,8 +12,10 @@ from sqlalchemy import ColumnElement, Engine, Select, delete, insert, select, up
 from sqlalchemy.exc import IntegrityError
 
 from delivery.adapters.store_sql.tables import Shape
+from delivery.adapters.store_sql.trail import insert_events
 from delivery.codec import decode, encode
 from delivery.errors import Broken, Conflict, NotFound
+from delivery.ports.store import Event
 
 T = TypeVar("T")
 
@@ -51,14 +53,16 @@ class Rows(Generic[T]):
         with self._reads.begin() as connection:
             return [self._noun(body) for body in connection.execute(query).scalars()]
 
-    def save(self, row: T) -> T:
-        """Replace by compare-and-set."""
+    def save(self, row: T, events: Sequence[Event] = ()) -> T:
+        """Replace by compare-and-set, and record the events in the same transaction."""
         seen = cast(Any, row).row_version
         saved = cast(T, replace(cast(Any, row), row_version=seen + 1))
         same = (self._table.c.id == self._id(row), self._table.c.row_version == seen)
         try:
             with self._writes.begin() as connection:
                 changed = connection.execute(update(self._table).where(*same).values(**self._values(saved))).rowcount
+                if changed == 1:
+                    insert_events(connection, events)
         except IntegrityError as error:
             raise Conflict(
                 f"{self._table.name}: {self._id(row)}: a unique value is taken", value=self._id(row)

@@ -9,7 +9,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Engine, Select, delete, insert, or_, select
+from sqlalchemy import Connection, Engine, Select, delete, insert, or_, select
 
 from delivery.adapters.store_sql.tables import events, generations, leases
 from delivery.ports.store import Event
@@ -52,8 +52,14 @@ def next_generation(writes: Engine, scope: str) -> int:
 
 def record(writes: Engine, event: Event) -> None:
     """Append an event."""
-    values = {name: getattr(event, name) for name in ("at", "project", "subject", "kind", "text", "actor")}
     with writes.begin() as connection:
+        insert_events(connection, (event,))
+
+
+def insert_events(connection: Connection, new: Sequence[Event]) -> None:
+    """Append events within a transaction."""
+    for event in new:
+        values = {name: getattr(event, name) for name in ("at", "project", "subject", "kind", "text", "actor")}
         connection.execute(insert(events).values(**values, data=json.dumps(event.data)))
 
 
