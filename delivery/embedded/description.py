@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from delivery.embedded.redis_server import CONFIG
 from mesh.sidecar import envoy_argv
 
 
@@ -19,8 +20,9 @@ from mesh.sidecar import envoy_argv
 class Readiness:
     """How a process shows that it is ready, within `deadline` seconds of its start.
 
-    `kind`: "redis" (answers PING on `port`), "http" (GET `path` on `port` answers 200), "envoy" (admin on `port`;
-    listens on `listens`), "pid" (the file `path` names the process), "log" (its output holds `text`).
+    `kind`: "redis" (answers PING on `port` to the password of its configuration `path`), "http" (GET `path` on `port`
+    answers 200), "envoy" (admin on `port`; listens on `listens`), "pid" (the file `path` names the process), "log"
+    (its output holds `text`).
     """
 
     kind: str
@@ -62,6 +64,11 @@ class Layout:
     redis_program: str
 
     @property
+    def redis_config(self) -> Path:
+        """File with the password of Redis."""
+        return self.state_dir / "redis" / CONFIG
+
+    @property
     def gateway_bootstrap(self) -> Path:
         """File with the gateway's bootstrap."""
         return self.state_dir / "processes" / "gateway" / "bootstrap.json"
@@ -76,6 +83,7 @@ def describe(layout: Layout) -> tuple[Description, ...]:
 def _redis(layout: Layout) -> Description:
     argv = (
         layout.redis_program,
+        str(layout.redis_config),
         *("--port", str(layout.redis_port)),
         *("--bind", "127.0.0.1"),
         *("--dir", str(layout.state_dir / "redis")),
@@ -85,7 +93,8 @@ def _redis(layout: Layout) -> Description:
         *("--save", ""),
         *("--daemonize", "no"),
     )
-    return Description("redis", argv, Readiness("redis", port=layout.redis_port, deadline=20), stage=0)
+    readiness = Readiness("redis", port=layout.redis_port, path=str(layout.redis_config), deadline=20)
+    return Description("redis", argv, readiness, stage=0)
 
 
 def _mesh(layout: Layout) -> Description:

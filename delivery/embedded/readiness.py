@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 from delivery.embedded.description import Readiness
+from delivery.embedded.redis_server import read_password
 from delivery.processes.logfiles import tail_lines
 from delivery.processes.process import Process
 from mesh.sidecar import ready as envoy_ready
@@ -36,7 +37,7 @@ class LogMark:
 async def is_ready(readiness: Readiness, process: Process, log: LogMark) -> bool:
     """Tell whether the process is ready now."""
     if readiness.kind == "redis":
-        return (await _first_line(readiness.port, b"PING\r\n")).startswith(b"+PONG")
+        return await _answers_ping(readiness.port, read_password(Path(readiness.path)))
     if readiness.kind == "http":
         return await _answers_get(readiness.port, readiness.path)
     if readiness.kind == "envoy":
@@ -46,6 +47,13 @@ async def is_ready(readiness: Readiness, process: Process, log: LogMark) -> bool
     return readiness.text in log.text()
 
 
+async def _answers_ping(port: int, password: str) -> bool:
+    """Ask after signing in: to a stranger Redis says the same while it loads and when it is ready."""
+    sign_in = f"AUTH {password}\r\n".encode() if password else b""
+    answer = await _first_line(port, sign_in + b"PING\r\n", skip=1 if password else 0)
+    return answer.startswith(b"+PONG")
+
+
 async def _answers_get(port: int, path: str) -> bool:
     """Ask with a bare request: a client of a library costs a hundred times as much, thirty times a second."""
     request = f"GET {path} HTTP/1.0\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode()
@@ -53,13 +61,15 @@ async def _answers_get(port: int, path: str) -> bool:
     return first.split(b" ", 2)[1:2] == [b"200"]
 
 
-async def _first_line(port: int, request: bytes) -> bytes:
-    """Return the first line of the answer, b"" when there is none in time."""
+async def _first_line(port: int, request: bytes, skip: int = 0) -> bytes:
+    """Return the first line of the answer after `skip` others, b"" when there is none in time."""
     try:
         async with asyncio.timeout(TIMEOUT):
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
             try:
                 writer.write(request)
+                for _ in range(skip):
+                    await reader.readline()
                 return await reader.readline()
             finally:
                 writer.close()

@@ -19,7 +19,7 @@ from delivery.embedded.addresses import check_free, remembered_port
 from delivery.embedded.description import Layout, describe
 from delivery.embedded.gateway import write_bootstrap
 from delivery.embedded.leftovers import alone, end_leftovers
-from delivery.embedded.redis_server import find_redis_server
+from delivery.embedded.redis_server import find_redis_server, remembered_password
 from delivery.embedded.supervisor import Progress, Supervisor
 from delivery.errors import NotFound
 from delivery.processes.ports import LOOPBACK, PortPool
@@ -135,9 +135,11 @@ class Stack:
             redis_port=redis_port,
             redis_program=program,
         )
-        (self.state_dir / "redis").mkdir(exist_ok=True)
         write_bootstrap(settings, layout.gateway_bootstrap, layout.gateway_admin)
-        return layout, f"redis://{LOOPBACK}:{redis_port}/0" if own_redis else settings.redis_url
+        if not own_redis:
+            return layout, settings.redis_url
+        password = remembered_password(layout.redis_config.parent)
+        return layout, f"redis://:{password}@{LOOPBACK}:{redis_port}/0"
 
     def environment(self, redis_url: str) -> dict[str, str]:
         """Return the environment of all processes: ours, and every setting as it stands here."""

@@ -13,11 +13,14 @@ from pathlib import Path
 from delivery.processes.identity import Identity, is_alive
 
 
-def write_atomic(path: Path, text: str) -> None:
-    """Replace `path` by `text` so that a reader, or a crash at any moment, sees the old or the new file whole."""
+def write_atomic(path: Path, text: str, *, mode: int = 0o666) -> None:
+    """Replace `path` by `text` so that a reader, or a crash at any moment, sees the old or the new file whole.
+
+    `mode`: permissions of the new file, less those that the umask takes.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}.new")
-    with open(draft, "w", encoding="utf-8") as file:
+    with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "w", encoding="utf-8") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())

@@ -23,3 +23,17 @@ def test_one_on_path_will_do(tmp_path, monkeypatch):
     with pytest.raises(Rejected) as refusal:
         redis_server.find_redis_server(str(tmp_path))
     assert "COLORLANE_REDIS_URL" in refusal.value.remedy
+
+
+def test_the_password_is_remembered_and_for_this_user_alone(tmp_path):
+    password = redis_server.remembered_password(tmp_path / "redis")
+    config = tmp_path / "redis" / "redis.conf"
+    assert config.stat().st_mode & 0o777 == 0o600
+    assert len(password) >= 32
+    assert redis_server.remembered_password(tmp_path / "redis") == password == redis_server.read_password(config)
+
+
+def test_no_password_where_nothing_was_written(tmp_path):
+    assert redis_server.read_password(tmp_path / "none") == ""
+    (tmp_path / "other").write_text("port 1\n")
+    assert redis_server.read_password(tmp_path / "other") == ""
