@@ -19,6 +19,7 @@ from mesh.api.bodies import (
     NodeBody,
     NodePath,
 )
+from mesh.api.guard import Guard
 from mesh.api.problems import handle_problems
 from mesh.errors import Conflict, NotFound, Rejected
 from mesh.model.nouns import Endpoint, Environment, Intent, LaneKey, Namespace, State, read_color
@@ -50,6 +51,7 @@ def create_app(hub: Hub, store: Store, telemetry: Telemetry) -> FastAPI:
     """Return the application."""
     app = FastAPI(title="Colorlane mesh", version="1", docs_url="/docs", redoc_url=None)
     handle_problems(app)
+    app.add_middleware(Guard)
     for router in (
         _intents(hub, store),
         _lanes(hub, store),
