@@ -108,6 +108,7 @@ class Agent:
         finally:
             for task in (*tasks, stopped):
                 task.cancel()
+            await asyncio.wait([*tasks, stopped])  # one more look at what is desired would start it beside our ending
         await self._stop()
 
     async def _adopt(self) -> None:
@@ -187,7 +188,8 @@ class Agent:
     async def _keep_reconciling(self) -> None:
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), RESCAN)
+                async with asyncio.timeout(RESCAN):  # not wait_for: before Python 3.12 it may lose a cancellation
+                    await self._wake.wait()
             self._wake.clear()
             self._reconcile()
             self._folders.agent.write_text(f'{{"pid": {os.getpid()}, "at": {time.time():.0f}}}\n')

@@ -73,7 +73,8 @@ class Registrar:
         taken = True
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._changed.wait(), REASSERT if taken else RETRY)
+                async with asyncio.timeout(REASSERT if taken else RETRY):  # wait_for may lose a cancellation
+                    await self._changed.wait()
             self._changed.clear()
             taken = self._endpoints is None or await self.send()
 
