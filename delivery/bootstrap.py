@@ -51,8 +51,18 @@ def build(settings: Settings | None = None) -> Colorlane:
         domain=settings.domain,
         gateway_port=settings.gateway_port,
         api_url=settings.api_url,
-        limits=Limits(settings.lease, settings.job_lease, settings.job_attempts),
+        limits=_limits(settings),
         settings=settings,
+    )
+
+
+def _limits(settings: Settings) -> Limits:
+    return Limits(
+        lease=settings.lease,
+        job_lease=settings.job_lease,
+        job_attempts=settings.job_attempts,
+        history=settings.history_days * 86_400,
+        log_bytes=settings.log_megabytes * 1_000_000,
     )
 
 

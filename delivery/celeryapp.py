@@ -22,8 +22,8 @@ from delivery.settings import Settings
 from delivery.worker.logs import configure
 from delivery.worker.owners import is_dead
 from delivery.worker.sweeper import Pace, Sweeper
-from delivery.worker.tasks import register
-from delivery.worker.wakeups import BUILD, CONTROL, producer
+from delivery.worker.tasks import nudger, register
+from delivery.worker.wakeups import BUILD, CONTROL, Wakeups, producer
 
 log = structlog.get_logger(__name__)
 
@@ -56,7 +56,7 @@ class Sweeping(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has no 
         adopted = adopt(here, is_dead)
         log.info("worker", queues=sorted(worker.app.amqp.queues.consume_from), adopted=adopted, **describe(here))
         if CONTROL in worker.app.amqp.queues.consume_from:
-            self._sweeper = Sweeper(here, _pace(here.settings), here.wake, is_dead)
+            self._sweeper = Sweeper(here, _pace(here.settings), nudger(here, Wakeups(here.settings.redis_url)), is_dead)
             self._sweeper.start()
 
     def stop(self, worker: Any) -> None:

@@ -41,6 +41,9 @@ class Settings(BaseSettings):
     job_lease: float = Field(20.0, gt=0, description="Seconds; the build worker renews it every fifth of that.")
     job_attempts: int = Field(3, ge=1, description="A job whose worker died this often fails instead of looping.")
 
+    history_days: float = Field(30.0, gt=0, description="Days events, deliveries and logs of ended runs are kept.")
+    log_megabytes: int = Field(1000, ge=1, description="Logs of runs may be as large in all; the oldest go first.")
+
     control_threads: int = Field(8, ge=1, description="Control work waits on HTTP and Git, so more than cores.")
     build_threads: int = Field(2, ge=1, description="Builds at a time; each is a child process of its own.")
 

@@ -52,6 +52,7 @@ def end_run(world: World, id: str, state: RunState, message: str, unless: frozen
         return run if run.state in unless else replace(run, state=state, message=message, ended_at=now)
 
     report_run(world, ended(world.store.runs.get(id)))
+
     def said(run: Run) -> list[Event]:
         return [world.event(run.project, f"run/{id}", f"run.{state.value}", message or state.value)]
 

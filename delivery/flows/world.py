@@ -33,6 +33,8 @@ class Limits:
     lease: float = 15.0
     job_lease: float = 20.0
     job_attempts: int = 3
+    history: float = 30 * 86_400.0
+    log_bytes: int = 1_000_000_000
 
 
 @dataclass(frozen=True)

@@ -117,6 +117,10 @@ class Store(Protocol):
         """Append to the trail (the id is assigned by the store)."""
         ...
 
+    def forget_events(self, before: float) -> int:
+        """Delete events from before that time; return how many."""
+        ...
+
     def events(
         self, *, project: str = "", subject: str = "", after: int = 0, limit: int = 200, newest_first: bool = False
     ) -> Sequence[Event]:

@@ -24,6 +24,7 @@ PATIENCE = 5.0  # seconds before a row that is still due is nudged again; builds
 QUICK = {"reap_environment": 0.5, "advance_run": 0.5, "process_delivery": 1.0}  # cheap looks that people wait for
 FORGET = 600.0  # seconds after which a row that is no longer due is no longer remembered
 LEASE = 3.0
+HISTORY = 3600.0  # seconds between looks for what is too old to be kept
 COLLECTION = 300.0  # seconds between collections of artifacts that no deleted environment set off
 ADOPTION = 2.0  # seconds between looks for leases of dead processes
 
@@ -49,7 +50,10 @@ class Sweeper:
         self._actor = f"{world.owner}#{uuid.uuid4().hex[:8]}"
         self._mine = False
         self._nudged: dict[tuple[str, str], float] = {}
-        self._next: dict[str, float] = {"collect": time.monotonic() + COLLECTION}
+        self._next: dict[str, float] = {
+            "collect": time.monotonic() + COLLECTION,
+            "forget": time.monotonic() + COLLECTION,
+        }
         self._stop = threading.Event()
 
     def start(self) -> threading.Thread:
@@ -88,6 +92,8 @@ class Sweeper:
             self._detect(now)
             if self._is_time("collect", now, COLLECTION):
                 self._send("collect_artifacts", "", now, COLLECTION)
+            if self._is_time("forget", now, HISTORY):
+                self._send("forget_history", "", now, HISTORY)
             self._nudged = {key: at for key, at in self._nudged.items() if now - at < FORGET}
 
     def _detect(self, now: float) -> None:

@@ -17,11 +17,13 @@ from delivery.flows.advance_run import advance_run
 from delivery.flows.collect_artifacts import collect_artifacts
 from delivery.flows.detect_pushes import detect_pushes
 from delivery.flows.execute_job import execute_job
+from delivery.flows.forget_history import forget_history
 from delivery.flows.process_delivery import process_delivery
 from delivery.flows.reap_environment import reap_environment
 from delivery.flows.remove_project import finish_removal
 from delivery.flows.send_status import send_status
 from delivery.flows.world import World
+from delivery.worker.wakeups import Wakeups
 
 log = structlog.get_logger(__name__)
 
@@ -37,6 +39,7 @@ FLOWS: Mapping[str, Flow] = MappingProxyType(
         "detect_pushes": detect_pushes,
         "remove_project": finish_removal,
         "collect_artifacts": lambda world, id: collect_artifacts(world),
+        "forget_history": lambda world, id: forget_history(world),
         "execute_job": execute_job,
     }
 )
@@ -80,6 +83,17 @@ def perform(world: World, task: str, id: str) -> None:
     except Exception as error:
         if _said.is_news(task, id, repr(error)):
             log.exception("failed", task=task, id=id)
+
+
+def nudger(world: World, wake: Wakeups) -> Callable[[str, str], None]:
+    """Return what the sweeper nudges with: while the broker is away it ticks rollouts itself, under the same leases."""
+
+    def nudge(task: str, id: str) -> None:
+        wake(task, id)
+        if wake.away and task == "advance_rollout":
+            perform(world, task, id)
+
+    return nudge
 
 
 def register(app: Celery, world: Callable[[], World]) -> None:

@@ -7,6 +7,7 @@ raises, and every message expires; the sweeper finds the row in the database any
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Mapping
 from functools import cached_property
 from types import MappingProxyType
@@ -31,9 +32,11 @@ TASKS: Mapping[str, str] = MappingProxyType(
         "detect_pushes": CONTROL,
         "remove_project": CONTROL,
         "collect_artifacts": CONTROL,
+        "forget_history": CONTROL,
         "execute_job": BUILD,
     }
 )
+REST = 1.0  # seconds a broker that is away is left alone: callers must not wait for it one after the other
 EXPIRES = 30.0  # seconds; older nudges are worthless, and a worker that was away must not drown in them
 
 
@@ -68,6 +71,12 @@ class Wakeups:
         self.redis_url = redis_url
         self._lock = threading.Lock()
         self._away = False
+        self._asked = 0.0
+
+    @property
+    def away(self) -> bool:
+        """Whether the last nudge could not be sent."""
+        return self._away
 
     @cached_property
     def app(self) -> Celery:
@@ -76,6 +85,9 @@ class Wakeups:
 
     def __call__(self, task: str, id: str, *, expires: float = EXPIRES) -> None:
         """Ask for `task` on the row `id`; see `delivery.flows.world.Wake`."""
+        if self._away and time.monotonic() - self._asked < REST:
+            return
+        self._asked = time.monotonic()
         options: dict[str, Any] = {"queue": TASKS[task], "expires": expires, "retry": False, "ignore_result": True}
         try:
             with self._lock:

@@ -244,3 +244,14 @@ def test_events_are_recorded_with_the_row_they_speak_of_or_not_at_all(store: Any
     with pytest.raises(Conflict):
         store.rollouts.save(rollout, [replace(event, text="too late")])
     assert [(each.text, each.data) for each in store.events()] == [("first", {"step": 1}), ("second", {"step": 1})]
+
+
+def test_old_events_are_forgotten_and_numbers_rise_on(store: AnyStore) -> None:
+    for at in (1.0, 2.0, 3.0):
+        store.record(Event(0, at, "shop", "run/1", "run.x", "text"))
+    last = store.events()[-1].id
+    assert store.forget_events(3.0) == 2
+    assert [event.at for event in store.events()] == [3.0]
+    assert store.forget_events(9.0) == 1
+    store.record(Event(0, 9.0, "shop", "run/1", "run.x", "text"))
+    assert [event.at for event in store.events(after=last)] == [9.0], "streams go on after the last they have seen"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -26,6 +27,9 @@ UNIQUE = {
     "environments": ("project", "color"),
     "heads": ("project", "ref"),
 }
+
+
+NUMBERS = itertools.count(1)  # of events, never used twice
 
 
 class FakeRows(Generic[T]):
@@ -92,7 +96,7 @@ class FakeRows(Generic[T]):
 
 def append(trail: list[Event], events: Sequence[Event]) -> None:
     for event in events:
-        trail.append(replace(event, id=len(trail) + 1))
+        trail.append(replace(event, id=next(NUMBERS)))
 
 
 def _fits(value: Any, wanted: Any) -> bool:
@@ -155,6 +159,13 @@ class FakeStore:
         with self.lock:
             self.before("record")
             append(self.trail, (event,))
+
+    def forget_events(self, before: float) -> int:
+        with self.lock:
+            kept = [event for event in self.trail if event.at >= before]
+            gone = len(self.trail) - len(kept)
+            self.trail[:] = kept
+            return gone
 
     def events(
         self, *, project: str = "", subject: str = "", after: int = 0, limit: int = 200, newest_first: bool = False

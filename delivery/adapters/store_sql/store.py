@@ -64,6 +64,10 @@ class SqlStore:
         """Append to the trail."""
         trail.record(self._writes, event)
 
+    def forget_events(self, before: float) -> int:
+        """Delete events from before that time."""
+        return trail.forget(self._writes, before)
+
     def events(
         self, *, project: str = "", subject: str = "", after: int = 0, limit: int = 200, newest_first: bool = False
     ) -> Sequence[Event]:

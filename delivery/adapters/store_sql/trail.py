@@ -63,6 +63,12 @@ def insert_events(connection: Connection, new: Sequence[Event]) -> None:
         connection.execute(insert(events).values(**values, data=json.dumps(event.data)))
 
 
+def forget(writes: Engine, before: float) -> int:
+    """Delete events from before that time; return how many."""
+    with writes.begin() as connection:
+        return connection.execute(delete(events).where(events.c.at < before)).rowcount
+
+
 def read(
     reads: Engine, project: str, subject: str, after: int, limit: int, newest_first: bool = False
 ) -> Sequence[Event]:

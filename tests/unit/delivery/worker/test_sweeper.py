@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
 import pytest
@@ -42,6 +43,16 @@ def test_rollouts_are_ticked_by_their_heat(shop: FakeWorld) -> None:
     for tenth in range(10):
         sweep.round(100.0 + tenth / 10)
     assert sent.count(("advance_rollout", "shop.1.page")) == 10
+
+
+def test_history_is_looked_at_once_an_hour(shop: FakeWorld) -> None:
+    sent: list[tuple[str, str]] = []
+    sweep = sweeper(shop, sent)
+    start = time.monotonic()
+    for minute in range(125):
+        shop.clock.pass_(60)
+        sweep.round(start + 60 * minute)
+    assert sent.count(("forget_history", "")) == 2
 
 
 def test_of_two_sweepers_one_sweeps_until_it_is_gone(shop: FakeWorld) -> None:

@@ -46,6 +46,21 @@ def test_worlds_are_made_at_the_first_message_only() -> None:
     assert made == [1]
 
 
+def test_rollouts_are_ticked_in_place_while_the_broker_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[tuple[str, str]] = []
+    monkeypatch.setattr(tasks, "perform", lambda world, task, id: done.append((task, id)))
+    wake = Wakeups(f"redis://127.0.0.1:{free_port()}/0")
+    nudge = tasks.nudger(FakeWorld().world, wake)
+    with structlog.testing.capture_logs():
+        for task in ("advance_rollout", "advance_run", "advance_rollout"):
+            nudge(task, "shop.1.page")
+    assert wake.away
+    assert done == [("advance_rollout", "shop.1.page")] * 2
+    monkeypatch.setattr(Wakeups, "__call__", lambda self, task, id: setattr(self, "_away", False))
+    nudge("advance_rollout", "shop.1.page")
+    assert len(done) == 2
+
+
 def test_broker_that_is_away_costs_a_log_line() -> None:
     wake = Wakeups(f"redis://127.0.0.1:{free_port()}/0")
     with structlog.testing.capture_logs() as logs:
