@@ -126,6 +126,7 @@ class Hub:
                 namespace="" if isinstance(stream.proxy, Gateway) else stream.proxy.namespace,
                 revision=stream.session.settled_revision,
                 waiting_on=tuple(stream.session.waiting_on()),
+                refused=stream.session.refused(),
             )
             for _, stream in sorted(self._streams.items())
         ]

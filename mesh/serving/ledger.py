@@ -7,10 +7,10 @@ within the lease). A proxy that is away longer than the lease of the weights has
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
-from mesh.model.nouns import LaneKey, State
+from mesh.model.nouns import LaneKey, State, read_color
 from mesh.model.world import World
 from mesh.translation.runtime import LEASE_SECONDS
 
@@ -23,12 +23,16 @@ GONE_REMEMBERED = 10_000
 
 @dataclass(frozen=True)
 class Standing:
-    """A connected proxy: what it has settled at, and why not later. `namespace` is "" for a gateway."""
+    """A connected proxy: what it has settled at, and why not later. `namespace` is "" for a gateway.
+
+    `refused`: lanes that it could not settle, and its words; these wait, the others do not.
+    """
 
     proxy: str
     namespace: str
     revision: int
     waiting_on: tuple[str, ...] = ()
+    refused: Mapping[LaneKey, str] = field(default_factory=dict)
 
 
 class Ledger:
@@ -74,7 +78,7 @@ class Ledger:
 
     def waiting_on_intent(self, key: LaneKey, world: World, standings: Iterable[Standing], now: float) -> list[str]:
         """Who has not accepted the newest intent of the lane."""
-        return self._waiting(key.namespace, self._intents.get(key, self._start), world, standings, now)
+        return self._waiting(key, self._intents.get(key, self._start), world, standings, now)
 
     def waiting_on_endpoint(
         self, endpoint_id: str, world: World, standings: Iterable[Standing], now: float
@@ -82,26 +86,33 @@ class Ledger:
         """Who has not accepted the newest state of the endpoint; nobody for one that was never known."""
         if endpoint_id not in self._endpoints:
             return []
-        namespace = endpoint_id.partition("/")[0]
-        found = self._waiting(namespace, self._endpoints[endpoint_id], world, standings, now)
+        namespace, service, color = (*endpoint_id.split("/"), "", "")[:3]
+        found = self._waiting(
+            LaneKey(namespace, service, read_color(color)), self._endpoints[endpoint_id], world, standings, now
+        )
         if not found and endpoint_id not in world.endpoints:
             del self._endpoints[endpoint_id]  # gone from everywhere: no need to remember
         return found
 
     def _waiting(
-        self, namespace: str, revision: int, world: World, standings: Iterable[Standing], now: float
+        self, lane: LaneKey, revision: int, world: World, standings: Iterable[Standing], now: float
     ) -> list[str]:
-        relevant = [each for each in standings if each.namespace in ("", namespace)]
+        relevant = [each for each in standings if each.namespace in ("", lane.namespace)]
         found = [
             f"{each.proxy}: {reason}"
             for each in relevant
             if each.revision < revision
             for reason in each.waiting_on or ("not yet told",)
         ]
+        found += [
+            f"{each.proxy}: {each.refused[lane]}"
+            for each in relevant
+            if each.revision >= revision and lane in each.refused
+        ]
         if not self._gateways and now < self._return_until:
             found.append("gateways: the mesh has just started, they may still come back")
         connected = {each.proxy for each in relevant}
-        return found + [f"{name}: not connected" for name in self._expected(namespace, world, now) - connected]
+        return found + [f"{name}: not connected" for name in self._expected(lane.namespace, world, now) - connected]
 
     def _expected(self, namespace: str, world: World, now: float) -> set[str]:
         ready = {

@@ -12,8 +12,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
+from mesh.model.nouns import LaneKey
 from mesh.serving.exchange import Exchange, Request, Response
-from mesh.translation import runtime
+from mesh.translation import naming, runtime
+from mesh.translation.holding import Lanes, held
 from mesh.translation.naming import RUNTIME_LAYER
 from mesh.translation.resources import (
     CLUSTER,
@@ -48,6 +50,8 @@ class Session:
         self._weights: Weights = {}
         self._endpoints: Table = {}
         self._routes_settled_at: float | None = None
+        self._lanes: Lanes = {}  # of the route table that the proxy follows
+        self._held: tuple[View, frozenset[str], Lanes, Lanes, Table] | None = None
         # The lease of what an earlier stream left may end any moment: it is sent again however equal.
         self.types[RUNTIME].owe([RUNTIME_LAYER])
 
@@ -107,7 +111,7 @@ class Session:
         yield self._answer(members, members.outstanding(self._endpoints), members.absent(self._endpoints))
         doors = view.tables[LISTENER]
         yield self._answer(listeners, self._warm(listeners.outstanding(doors), view), listeners.stale(doors))
-        ways = view.tables[ROUTES]
+        _, ways = self._ways(view)
         yield self._answer(routes, self._warm(routes.outstanding(ways), view), routes.absent(ways))
         yield self._lease(view)
         self._note_routes(view, now)
@@ -125,6 +129,21 @@ class Session:
     def _layer(self, weights: Weights) -> Resource:
         return runtime.layer(weights, self._lease_seconds)
 
+    def _refused(self, view: View) -> set[str]:
+        """Clusters of the view that the proxy has refused as they are."""
+        clusters, wanted = self.types[CLUSTER], view.tables[CLUSTER]
+        return {name for name, no in clusters.rejected.items() if name in wanted and wanted[name].version == no.version}
+
+    def _ways(self, view: View) -> tuple[Lanes, Table]:
+        """The route table as far as the proxy has its clusters, and the lanes in it."""
+        absent = frozenset(self._refused(view) - self.types[CLUSTER].accepted.keys())
+        if view.ways is None or not absent:
+            return view.ways.lanes if view.ways else {}, view.tables[ROUTES]
+        if self._held is None or self._held[:2] != (view, absent) or self._held[2] is not self._lanes:
+            lanes = held(view.ways.lanes, absent, self._lanes)
+            self._held = (view, absent, self._lanes, lanes, table(view.ways.make(lanes)))
+        return self._held[3:]
+
     def _clusters_to_remove(self, view: View, now: float) -> list[str]:
         since = self._routes_settled_at
         if since is None or now - since < REMOVAL_DELAY:
@@ -132,6 +151,9 @@ class Session:
         return self.types[CLUSTER].stale(view.tables[CLUSTER])
 
     def _note_routes(self, view: View, now: float) -> None:
+        lanes, ways = self._ways(view)
+        if not self.types[ROUTES].missing(ways, required=True):
+            self._lanes = lanes
         if not self._follows(view):
             self._routes_settled_at = None
         elif self._routes_settled_at is None:
@@ -152,8 +174,13 @@ class Session:
         """
         clusters, wanted = self.types[CLUSTER], view.tables[CLUSTER]
         members, known = view.tables[ENDPOINTS], self.types[ENDPOINTS].accepted
+        refused = self._refused(view)
 
         def is_warm(name: str) -> bool:
+            if name in refused and view.ways is not None:
+                return True  # it stays as it was, or nothing in the table leads to it: no use in waiting
+            if name not in wanted:  # of a lane that stays as it was
+                return bool(clusters.sent.get(name)) and name in clusters.accepted
             return clusters.has(name, wanted) and (name not in members or name in known)
 
         return [each for each in resources if all(is_warm(name) for name in each.needs)]
@@ -168,7 +195,24 @@ class Session:
         return str(self._nonce)
 
     def _is_settled(self, view: View) -> bool:
-        return self._follows(view) and not any(self._missing(view))
+        """Whether all is accepted that can be: what a refused cluster holds back is told lane by lane (`refused`)."""
+        refused = self._refused(view) if view.ways is not None else set()
+        if not refused:
+            return self._follows(view) and not any(self._missing(view))
+        _, ways = self._ways(view)
+        return not self.types[ROUTES].missing(ways, required=True) and not any(
+            set(missing) - (refused if type_url in (CLUSTER, ENDPOINTS) else set())
+            for type_url, missing in self._missing(view)
+            if type_url != ROUTES
+        )
+
+    def refused(self) -> dict[LaneKey, str]:
+        """Lanes with clusters that the proxy has refused, and its words."""
+        names = sorted(self._refused(self.view)) if self.view is not None else []
+        told = self.types[CLUSTER].rejected
+        return {
+            lane: f"NACK CDS {name}: {told[name].text[:TEXT_LIMIT]}" for name in names if (lane := naming.lane_of(name))
+        }
 
     def _missing(self, view: View) -> Iterator[tuple[str, list[str]]]:
         """What the proxy has not accepted yet, by type; nothing where all is well."""

@@ -26,8 +26,10 @@ OPTIONS = (
     ("grpc.max_receive_message_length", 64 * MEBIBYTE),
     # Two control planes on one port would each serve half of the proxies.
     ("grpc.so_reuseport", 0),
-    # Sidecars ping every ten seconds; the default calls that abuse.
-    ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
+    # Sidecars ping every ten seconds; by default (five minutes) the third ping without data in between ends the
+    # connection (GOAWAY, too_many_pings). Zero strikes: no limit, so late pings that arrive together do no harm.
+    ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
+    ("grpc.http2.max_ping_strikes", 0),
     ("grpc.keepalive_permit_without_calls", 1),
 )
 

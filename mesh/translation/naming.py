@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from mesh.model.lanes import Member, Target
-from mesh.model.nouns import written
+from mesh.model.nouns import LaneKey, read_color, written
 
 GATEWAY_LISTENER: Final = "gateway"
 GATEWAY_ROUTES: Final = "gateway"
@@ -34,6 +34,13 @@ def target_cluster(namespace: str, service: str, port: int, target: Target) -> s
     """Name of the cluster a route points at: the member's own, or the aggregate that falls back behind it."""
     name = member_cluster(namespace, service, port, target.chain[0])
     return name if len(target.chain) == 1 else f"{name}|fallback"
+
+
+def lane_of(cluster: str) -> LaneKey | None:
+    """The lane that a member's or target's cluster belongs to; None for other clusters."""
+    parts = cluster.split("|")
+    service, _, namespace = parts[0].partition(".")
+    return LaneKey(namespace, service, read_color(parts[2])) if len(parts) >= 4 else None
 
 
 def weight_prefix(namespace: str, service: str, port: int, color: str) -> str:

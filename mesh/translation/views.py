@@ -14,6 +14,7 @@ from mesh.model.proxies import Gateway, Proxy, Sidecar
 from mesh.model.world import World
 from mesh.translation import clusters, endpoints, listeners, naming, routes
 from mesh.translation.endpoints import Replicas, ready_replicas
+from mesh.translation.holding import Ways
 from mesh.translation.resources import CLUSTER, ENDPOINTS, LISTENER, ROUTES, Resource, Table, table
 from mesh.translation.runtime import Weights
 
@@ -23,13 +24,14 @@ class View:
     """What one proxy should have at `revision`. RTDS is given as weights, since it may have to bridge two tables.
 
     `shape` is the revision since which nothing but weights has changed: views of one proxy with the same have equal
-    tables; None where that is not known.
+    tables; None where that is not known. `ways` is what the route table was made of.
     """
 
     revision: int
     tables: Mapping[str, Table]  # by type URL
     weights: Weights
     shape: int | None = None
+    ways: Ways | None = None
 
 
 @dataclass(frozen=True)
@@ -59,18 +61,27 @@ class Translation:
         """Return what the proxy should have."""
         if isinstance(proxy, Gateway):
             doors = table(listeners.gateway(proxy.address, proxy.port))
-            return self._view(self.gateway, self.gateway.clusters, doors)
+            return self._view(self.gateway, self.gateway.clusters, doors, self._gateway_ways())
         part = self.parts.get(proxy.namespace) or _namespace_part(World(), proxy.namespace)
         own = (
             clusters.passthrough(),
             clusters.tunnel(proxy.outbound),
             *(clusters.application(port.port, port.target, port.protocol) for port in proxy.ports),
         )
-        return self._view(part, {**part.clusters, **table(*own)}, _sidecar_doors(proxy))
+        name = proxy.namespace
+        ways = Ways({name: part.lanes}, lambda lanes: routes.sidecar_routes(name, lanes[name]))
+        return self._view(part, {**part.clusters, **table(*own)}, _sidecar_doors(proxy), ways)
 
-    def _view(self, part: NamespacePart, members: Table, doors: Table) -> View:
+    def _gateway_ways(self) -> Ways:
+        exposed = self.exposed
+        lanes = {name: self.parts[name].lanes for name in sorted(exposed)}
+        return Ways(
+            lanes, lambda held: routes.gateway_routes([(exposed[name], held[name]) for name in sorted(exposed)])
+        )
+
+    def _view(self, part: NamespacePart, members: Table, doors: Table, ways: Ways) -> View:
         tables = {CLUSTER: members, ENDPOINTS: part.endpoints, LISTENER: doors, ROUTES: table(part.routes)}
-        return View(self.revision, tables, part.weights, self.shape)
+        return View(self.revision, tables, part.weights, self.shape, ways)
 
 
 def translate(world: World, revision: int, before: Translation | None = None) -> Translation:

@@ -116,7 +116,8 @@ class FakeEnvoy:
         self._warmed()
 
     def _take_endpoints(self, items: list[dict[str, Any]], removed: Iterable[str]) -> None:
-        self._put(ENDPOINTS, items)
+        wanted = self.state[CLUSTER]  # what it has unsubscribed from meanwhile, Envoy passes over
+        self._put(ENDPOINTS, [item for item in items if item["name"] in wanted])
         self.warming.difference_update(item["name"] for item in items)
         self.warming.difference_update(removed)  # Envoy counts an empty update and starts the cluster without hosts
         self._warmed()
