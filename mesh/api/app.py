@@ -23,7 +23,6 @@ from mesh.api.guard import Guard
 from mesh.api.problems import handle_problems
 from mesh.errors import Conflict, NotFound, Rejected
 from mesh.model.nouns import Endpoint, Environment, Intent, LaneKey, Namespace, State, read_color
-from mesh.model.world import World
 from mesh.serving.hub import Hub
 
 
@@ -31,7 +30,7 @@ class Store(Protocol):
     """Durable writes; see mesh.sources.store_redis."""
 
     async def put_namespace(self, namespace: Namespace) -> None: ...
-    async def remove_namespace(self, name: str, world: World) -> None: ...
+    async def remove_namespace(self, name: str) -> None: ...
     async def put_environment(self, environment: Environment) -> None: ...
     async def remove_environment(self, namespace: str, color: str) -> None: ...
     async def put_intent(self, intent: Intent) -> None: ...
@@ -116,7 +115,7 @@ def _lanes(hub: Hub, store: Store) -> APIRouter:
     @router.delete("/namespaces/{namespace}")
     async def delete_namespace(namespace: LabelPath) -> dict[str, Any]:
         """Forget a project with its environments and intents."""
-        await store.remove_namespace(namespace, hub.world)
+        await store.remove_namespace(namespace)
         return {"namespace": namespace}
 
     @router.put("/environments/{namespace}/{color}")

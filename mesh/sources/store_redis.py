@@ -18,7 +18,7 @@ import redis.asyncio as redis
 import structlog
 
 from mesh.errors import Conflict, Transient
-from mesh.model.nouns import Endpoint, Environment, Intent, LaneKey, Namespace, read_color
+from mesh.model.nouns import Endpoint, Environment, Intent, Namespace, read_color
 from mesh.model.world import World
 from mesh.sources import records
 
@@ -28,23 +28,40 @@ NAMESPACES, ENVIRONMENTS, INTENTS, NODES, PORTS = "namespaces", "environments", 
 OPERATION_SECONDS = 2.0
 HEALTH_CHECK_SECONDS = 5
 
-# KEYS: hash. ARGV: channel, field, value ("" deletes), change, generation ("" for none).
+# KEYS: hash. ARGV: channel, field, value ("" deletes), change, generation ("" for none), echo.
+# What is there already is not written: nodes tell their endpoints every few seconds, and each write stays in the
+# append-only file. The echo is published all the same: whoever writes has then applied all that was written before.
 # A withdrawn intent of a generation is newer than the live one of the same generation.
 _WRITE = """
-if ARGV[5] ~= '' then
-  local held = redis.call('HGET', KEYS[1], ARGV[2])
-  if held then
-    local old, new = cjson.decode(held), cjson.decode(ARGV[3])
-    if old.generation > new.generation then return {0, held} end
-    if old.generation == new.generation and (old.withdrawn or not new.withdrawn) then return {1, held} end
-  end
+local held = redis.call('HGET', KEYS[1], ARGV[2])
+local same = (held or '') == ARGV[3]
+if held and ARGV[5] ~= '' then
+  local old, new = cjson.decode(held), cjson.decode(ARGV[3])
+  if old.generation > new.generation then return {0, held} end
+  same = old.generation == new.generation and (old.withdrawn or not new.withdrawn)
+end
+if same then
+  redis.call('PUBLISH', ARGV[1], ARGV[6])
+  return {1, ''}
 end
 if ARGV[3] == '' then redis.call('HDEL', KEYS[1], ARGV[2])
 else redis.call('HSET', KEYS[1], ARGV[2], ARGV[3]) end
 redis.call('PUBLISH', ARGV[1], ARGV[4])
-return {2, ARGV[3]}
+return {1, ''}
 """
-_OLDER, _HELD = 0, 1
+_OLDER = 0
+
+# KEYS: namespaces, environments, intents. ARGV as above. In one step, so that nothing can be written in between.
+_FORGET = """
+redis.call('HDEL', KEYS[1], ARGV[2])
+for number = 2, 3 do
+  for _, field in ipairs(redis.call('HKEYS', KEYS[number])) do
+    if string.sub(field, 1, #ARGV[2] + 1) == ARGV[2] .. '/' then redis.call('HDEL', KEYS[number], field) end
+  end
+end
+redis.call('PUBLISH', ARGV[1], ARGV[4])
+return {1, ''}
+"""
 
 log = structlog.get_logger("mesh.store")
 
@@ -101,12 +118,10 @@ class RedisStore:
         """Add or replace a namespace."""
         await self._write(NAMESPACES, namespace.name, records.write_namespace(namespace))
 
-    async def remove_namespace(self, name: str, world: World) -> None:
+    async def remove_namespace(self, name: str) -> None:
         """Forget a namespace with its environments and intents."""
-        for key in [key for key in world.environments if key[0] == name]:
-            await self.remove_environment(*key)
-        await self._guard(self._forget_intents([key for key in world.intents if key.namespace == name]))
-        await self._write(NAMESPACES, name, "")
+        hashes = [PREFIX + kind for kind in (NAMESPACES, ENVIRONMENTS, INTENTS)]
+        await self._run(_FORGET, hashes, NAMESPACES, name, "")
 
     async def put_environment(self, environment: Environment) -> None:
         """Make a colour known."""
@@ -155,24 +170,25 @@ class RedisStore:
                     _resolve(self._echoes[identity])
 
     async def _write(self, kind: str, field: str, text: str, *, generation: int | None = None) -> None:
+        await self._run(_WRITE, [PREFIX + kind], kind, field, text, generation=generation)
+
+    async def _run(
+        self, script: str, hashes: list[str], kind: str, field: str, text: str, *, generation: int | None = None
+    ) -> None:
+        """Run a script and return when what it published has come back."""
         identity = uuid.uuid4().hex
-        change = json.dumps([identity, kind, field, text])
+        change, echo = json.dumps([identity, kind, field, text]), json.dumps([identity, "", "", ""])
         guard = "" if generation is None else str(generation)
         applied = self._echoes[identity] = asyncio.get_running_loop().create_future()
         try:
             outcome, held = await self._guard(
-                self.client.eval(_WRITE, 1, PREFIX + kind, CHANNEL, field, text, change, guard)
+                self.client.eval(script, len(hashes), *hashes, CHANNEL, field, text, change, guard, echo)
             )
             if outcome == _OLDER:
                 raise _older(field, generation, records.read_intent(field, held).generation)
-            if outcome != _HELD:
-                await self._guard(asyncio.wait_for(applied, OPERATION_SECONDS))
+            await self._guard(asyncio.wait_for(applied, OPERATION_SECONDS))
         finally:
             del self._echoes[identity]
-
-    async def _forget_intents(self, keys: list[LaneKey]) -> None:
-        if keys:
-            await self.client.hdel(PREFIX + INTENTS, *(records.lane_field(key) for key in keys))
 
     async def _replace(self, kind: str, content: dict[str, str]) -> None:
         async with self.client.pipeline(transaction=True) as pipeline:

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 from mesh.errors import Conflict, Transient
 from mesh.model.nouns import Endpoint, Environment, Intent, Namespace
-from mesh.model.world import World
 from mesh.serving.hub import Hub
 
 
@@ -20,7 +19,7 @@ class MemoryStore:
     async def put_namespace(self, namespace: Namespace) -> None:
         self.hub.apply(self.hub.world.with_namespace(namespace))
 
-    async def remove_namespace(self, name: str, world: World) -> None:
+    async def remove_namespace(self, name: str) -> None:
         self.hub.apply(self.hub.world.without_namespace(name))
 
     async def put_environment(self, environment: Environment) -> None:

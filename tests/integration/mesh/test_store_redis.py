@@ -116,10 +116,27 @@ async def test_a_removed_namespace_takes_its_intents_along(replicas: list[Replic
     await one.store.put_namespace(next(iter(bookshop().namespaces.values())))
     await one.store.put_environment(Environment(SHOP, "alice"))
     await one.store.put_intent(intent("reviews", BASELINE, "r1", generation=9))
-    await one.store.remove_namespace(SHOP, one.world)
-    await until(two, lambda: two.world == World())
-    assert await one.store.load() == World()
+    await one.store.put_environment(Environment(SHOP + "2", "alice"))
+    await one.store.remove_namespace(SHOP)
+    others = World().with_environment(Environment(SHOP + "2", "alice"))
+    await until(two, lambda: two.world == others)
+    assert await one.store.load() == others
     await one.store.put_intent(intent("reviews", BASELINE, "r1", generation=1))
+
+
+async def test_what_is_there_already_is_not_written_again(replicas: list[Replica]) -> None:
+    one, two = replicas
+    endpoints = list(bookshop().endpoints.values())
+    await one.store.put_node("local", endpoints)
+    before = await one.store.client.info("persistence")
+    for _ in range(20):
+        await two.store.put_node("local", endpoints)
+        assert two.world.endpoints == bookshop().endpoints, "the writer has applied what another wrote before"
+    after = await one.store.client.info("persistence")
+    assert after["aof_current_size"] == before["aof_current_size"]
+    await two.store.put_intent(intent("reviews", BASELINE, "r1", generation=9))
+    await one.store.put_intent(intent("reviews", BASELINE, "r1", generation=9))
+    assert one.world.intents[REVIEWS].generation == 9
 
 
 async def test_a_store_that_is_away_is_transient() -> None:
