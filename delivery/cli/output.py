@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -11,6 +12,8 @@ from rich.console import Console, ConsoleDimensions
 from rich.markup import escape
 from rich.table import Table
 
+# Control characters but tab and line feed, marks that turn the reading direction, halves of characters.
+STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 PIPED = 1000  # columns where there is no terminal: what `grep` and `cut` read is never wrapped
 
 
@@ -86,8 +89,11 @@ def facts(pairs: Sequence[tuple[str, str]]) -> None:
 
 
 def plain(value: object) -> str:
-    """Return a value as text that rich takes literally."""
-    return escape(str(value))
+    """Return a value as text that rich takes literally, and that cannot steer the terminal.
+
+    Authors and messages come with a push: an escape sequence in one could rewrite what the reader sees.
+    """
+    return escape(STEERING.sub("\ufffd", str(value)))
 
 
 def state(name: object) -> str:
