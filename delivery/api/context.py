@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, cast
 
 from fastapi import Depends, Request
 
+from delivery.api.streams import Seats
 from delivery.flows.world import World
 
 
@@ -33,6 +34,7 @@ class Context:
 
     world: World
     options: Options
+    seats: Seats = field(default_factory=Seats)
 
 
 def context_of(request: Request) -> Context:

@@ -18,6 +18,7 @@ from delivery.errors import Broken, Rejected, Transient
 log = structlog.get_logger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
+SECRETS = frozenset({"token", "webhook_secret"})  # fields whose values go in and never come out
 
 
 class Problem(BaseModel):
@@ -74,7 +75,8 @@ async def _invalid(_: Request, error: Exception) -> JSONResponse:
     """Name the first field that does not fit; the framework's own list is kept out of the way of people."""
     first = cast(RequestValidationError, error).errors()[0]
     field = ".".join(str(part) for part in first["loc"][1:]) or str(first["loc"][0])
-    value = None if isinstance(first.get("input"), dict | list) else first.get("input")
+    hidden = isinstance(first.get("input"), dict | list) or first["loc"][-1] in SECRETS
+    value = None if hidden else first.get("input")
     remedy = "see /docs for the fields and their types"
     return problem(422, f"{field}: {first['msg']}", field=field, value=value, remedy=remedy)
 

@@ -56,7 +56,8 @@ def show(id: Id, world: Here) -> RolloutShape:
 async def events(id: Id, ctx: Ctx, last_event_id: Annotated[int, Header(ge=0, le=2**62)] = 0) -> StreamingResponse:
     """Watch one rollout: server-sent events `rollout` (its state, at each change), `event` (its trail) and `end`."""
     await run_in_threadpool(ctx.world.store.rollouts.get, id)
-    return stream(rollout_stream(ctx.world, id, last_event_id, ctx.options.poll))
+    ctx.seats.check()
+    return stream(ctx.seats.seated(rollout_stream(ctx.world, id, last_event_id, ctx.options.poll)))
 
 
 @router.post("/{id}/approve")

@@ -66,7 +66,8 @@ async def logs(
     if start > 0 and not service:
         raise Rejected("an offset belongs to one log", field="from", value=start, remedy="name the service, too")
     await run_in_threadpool(_check, ctx.world, id, service)
-    chunks = run_log(ctx.world, id, service, start, follow, ctx.options.poll)
+    ctx.seats.check()
+    chunks = ctx.seats.seated(run_log(ctx.world, id, service, start, follow, ctx.options.poll))
     headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
     return StreamingResponse(chunks, media_type="text/plain; charset=utf-8", headers=headers)
 

@@ -35,13 +35,20 @@ def session(request: Request, ctx: Ctx) -> SessionShape:
 
 
 @router.post("")
-def sign_in(credentials: Credentials, response: Response, ctx: Ctx) -> SessionShape:
+def sign_in(credentials: Credentials, request: Request, response: Response, ctx: Ctx) -> SessionShape:
     """Exchange the token for the session cookie."""
     token = ctx.options.token
     if token and not same(credentials.token, token):
         raise Unauthorized("the token is wrong", field="token", remedy="the value of COLORLANE_API_TOKEN is wanted")
     if token:
-        response.set_cookie(SESSION_COOKIE, session_value(token), max_age=7 * 86_400, httponly=True, samesite="strict")
+        response.set_cookie(
+            SESSION_COOKIE,
+            session_value(token),
+            max_age=7 * 86_400,
+            httponly=True,
+            samesite="strict",
+            secure=request.url.scheme == "https",
+        )
     return SessionShape(needed=bool(token), open=True)
 
 

@@ -10,19 +10,42 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
 
 from delivery.api.rolloutshapes import show_rollout
 from delivery.api.shapes import show_event
-from delivery.errors import NotFound
+from delivery.errors import NotFound, Transient
 from delivery.flows.world import World
 from delivery.ports.store import Event
 from delivery.rollouts.model import TERMINAL, Rollout
 
+T = TypeVar("T")
+SEATS = 100  # streams at a time: each looks into the store three times a second
 HEARTBEAT = 15.0  # seconds; proxies and browsers end silent connections after 30 to 60
+
+
+class Seats:
+    """How many streams may be open at a time, so that one caller cannot use up the store for all."""
+
+    def __init__(self, number: int = SEATS) -> None:
+        self._number, self._taken = number, 0
+
+    def check(self) -> None:
+        """Raise Transient when all are taken: before the answer starts, while that can still be told."""
+        if self._taken >= self._number:
+            raise Transient(f"{self._number} streams are open, which is as many as there may be", retry_after=5.0)
+
+    async def seated(self, chunks: AsyncIterator[T]) -> AsyncIterator[T]:
+        """Pass the stream on; its seat is free again when it ends, or when its reader goes away."""
+        self._taken += 1
+        try:
+            async for chunk in chunks:
+                yield chunk
+        finally:
+            self._taken -= 1
 
 
 def stream(chunks: AsyncIterator[str]) -> StreamingResponse:

@@ -50,4 +50,5 @@ async def events(
 ) -> StreamingResponse:
     """Follow the trail as server-sent events; resumes after `Last-Event-ID` (or `after`), else from now on."""
     start = last_event_id if last_event_id is not None else after
-    return stream(trail(ctx.world, project, subject, start, ctx.options.poll))
+    ctx.seats.check()
+    return stream(ctx.seats.seated(trail(ctx.world, project, subject, start, ctx.options.poll)))

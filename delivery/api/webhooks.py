@@ -119,9 +119,10 @@ def choose(trusted: Sequence[Project], payload: Mapping[str, Any]) -> Project:
 def event_key(headers: Mapping[str, str]) -> str:
     """Return GitLab's stable id of the event, "" when it sends none.
 
+    `webhook-id` first: it is part of what is signed, so who repeats a signed request cannot give it another one.
     Never X-Gitlab-Webhook-UUID: the sender makes a new one for each request, also when it sends the same event again.
     """
-    for name in ("idempotency-key", "webhook-id", "x-gitlab-event-uuid"):
+    for name in ("webhook-id", "idempotency-key", "x-gitlab-event-uuid"):
         if value := headers.get(name, "").strip():
             return value[:200]
     return ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 
 import pytest
+from starlette.websockets import WebSocketDisconnect
 
 from delivery.api.security import Forbidden, Unauthorized, check_bind, check_head, given_token, host_name, is_loopback
 from delivery.errors import Rejected
@@ -131,3 +132,27 @@ def test_bodies_are_capped(house: House) -> None:
     answer = house.client(body_cap=1000).post("/api/v1/projects", json={"name": "x" * 2000})
     assert answer.status_code == 413
     assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_a_secret_that_does_not_fit_is_not_repeated(house: House) -> None:
+    house.gitlab()
+    refused = house.client().post("/api/v1/projects/bookshop/secrets", json={"token": "glpat-" + "x" * 600})
+    assert refused.status_code == 422
+    assert refused.json()["field"] == "token"
+    assert "glpat" not in refused.text
+
+
+def test_a_websocket_is_no_way_around_the_token(house: House) -> None:
+    client = house.client(token="sesame")
+    for path in ("/git/bookshop.git/info/refs", "/api/v1/events"):
+        with pytest.raises(WebSocketDisconnect) as ended, client.websocket_connect(path):
+            pass
+        assert ended.value.code == 1008
+
+
+def test_the_session_is_not_sent_in_the_clear_where_there_is_tls(house: House) -> None:
+    client = house.client(token="sesame")
+    answer = client.post("https://localhost/api/v1/session", json={"token": "sesame"})
+    assert "secure" in answer.headers["set-cookie"].lower()
+    answer = client.post("http://localhost/api/v1/session", json={"token": "sesame"})
+    assert "secure" not in answer.headers["set-cookie"].lower()

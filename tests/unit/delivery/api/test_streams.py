@@ -8,8 +8,9 @@ from dataclasses import replace
 import pytest
 from fastapi.testclient import TestClient
 
-from delivery.api.streams import trail
+from delivery.api.streams import Seats, trail
 from delivery.cli.watch import events
+from delivery.errors import Transient
 from delivery.rollouts.model import Phase
 from tests.unit.delivery.api.conftest import House
 
@@ -52,3 +53,24 @@ def test_a_rollouts_stream_ends_with_it(house: House, client: TestClient) -> Non
     seen = list(events(answer.text.splitlines()))
     assert [kind for kind, _ in seen] == ["event", "rollout", "end"]
     assert seen[1][1]["phase"] == "promoted"
+
+
+async def test_seats_are_taken_by_reading_and_given_back_by_leaving(house: House) -> None:
+    seats = Seats(1)
+    seats.check()
+    stream = seats.seated(trail(house.world, "", "", None, 0.001))
+    seats.check()
+    await anext(stream)
+    with pytest.raises(Transient):
+        seats.check()
+    await stream.aclose()
+    seats.check()
+
+
+def test_one_stream_too_many_is_told_to_wait(house: House, client: TestClient) -> None:
+    house.job(house.run(), "reviews", "built\n")
+    house.rollout()
+    client.app.state.context.seats._number = 0
+    for path in ("events", "rollouts/r1/events", "runs/bookshop.1/logs"):
+        answer = client.get(f"/api/v1/{path}")
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "5"), path
