@@ -163,6 +163,9 @@ local function put(headers, name, value)
   if value then headers:add(name, value) end
 end
 
+-- This proxy's name in Via (RFC 9110, 7.6.3): what comes back under it would go round until no port is left.
+local OWN_NAME = "colorlane-" .. random_word() .. random_word()
+
 -- Return the list without the members of that key, or nil if none is left.
 local function without(list, key)
   local rest = {}
@@ -277,6 +280,18 @@ local function go_out(handle, headers)
   handle:clearRouteCache()
 end
 
+-- Colours stay inside; a request for this very proxy is answered, not sent through it again.
+local function go_outside(handle, headers)
+  local via = headers:get("via")
+  if via and find(via, OWN_NAME, 1, true) then
+    handle:respond({ [":status"] = "508" }, "Colorlane: this address is the sidecar itself.\n")
+    return
+  end
+  put(headers, "via", (via and via .. ", " or "") .. "1.1 " .. OWN_NAME)
+  strip(headers)
+  headers:remove(RECEIPT)
+end
+
 local function come_in(headers)
   local id = in_traceparent(headers:get("traceparent"))
   local color = carried(headers)
@@ -297,9 +312,8 @@ function envoy_on_request(handle)
     enter(handle, headers, context)
   elseif headers:get(":method") == "CONNECT" and find(headers:get(":authority") or "", ":80$") then
     tunnel(handle, headers)
-  else -- passthrough: colours stay inside
-    strip(headers)
-    headers:remove(RECEIPT)
+  else
+    go_outside(handle, headers)
   end
 end
 
