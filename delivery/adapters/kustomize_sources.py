@@ -33,7 +33,7 @@ def check_sources(tree: Path, manifests: str) -> None:
     root = tree.resolve()
     waiting, seen, problems = [root / manifests], set[Path](), list[str]()
     while waiting:
-        folder = Path(os.path.normpath(waiting.pop()))
+        folder = waiting.pop().resolve()  # as kustomize does: `..` behind a link means the parent of what it leads to
         if folder in seen:
             continue
         seen.add(folder)

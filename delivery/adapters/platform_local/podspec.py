@@ -76,7 +76,7 @@ def compile_spec(spec: WorkloadSpec) -> PodPlan:
     return PodPlan(
         replicas=int(wanted),
         argv=_argv(container),
-        working_dir=container.text("workingDir"),
+        working_dir=_working_dir(container),
         variables=variables,
         container_ports=ports,
         service_ports=services,
@@ -133,6 +133,18 @@ def _argv(container: Fields) -> tuple[str, ...]:
             'write what the image would run, e.g. command: ["python3", "app.py"]',
         )
     return command + args
+
+
+def _working_dir(container: Fields) -> str:
+    """Return the folder in the artifact; a path of an image, or one that leads out, would mean this machine's files."""
+    path = container.text("workingDir")
+    if path.startswith("/") or ".." in path.split("/"):
+        container.refuse(
+            "workingDir",
+            f"{path!r} is not a folder of the service's own tree",
+            "give it relative to the service's directory, or remove the field",
+        )
+    return path
 
 
 def _container_ports(container: Fields) -> tuple[ContainerPort, ...]:

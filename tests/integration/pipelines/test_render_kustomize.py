@@ -141,6 +141,16 @@ def test_what_does_not_lie_in_the_repository_is_refused_before_kustomize_runs(
     assert words in caught.value.message
 
 
+def test_the_way_up_from_behind_a_link_is_that_of_its_target(tmp_path: Path) -> None:
+    """By the name of the link `../../secrets` is a folder of the tree; kustomize starts from where the link leads."""
+    tree = kustomization(tmp_path / "tree", "resources: [deep/link]", k8s__deep__x="", other__app="")
+    write(tree, **{"k8s__secrets__kustomization.yaml": "resources: []"})
+    (tree / "other" / "kustomization.yaml").write_text("resources: [../../secrets]")
+    (tree / "k8s" / "deep" / "link").symlink_to("../../other")
+    with pytest.raises(Rejected, match="lies outside"):
+        check_sources(tree, "k8s")
+
+
 def test_nothing_on_loopback_is_asked(tmp_path: Path) -> None:
     """The check comes first; this shows that it is needed and holds."""
     asked: list[str] = []

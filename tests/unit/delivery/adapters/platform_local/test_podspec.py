@@ -121,6 +121,8 @@ CONTAINER = "Deployment/reviews: spec.template.spec.containers[0]"
 REFUSED = [
     ({"container": {"command": []}}, f"{CONTAINER}.command", "no image"),
     ({"container": {"command": "python3 app.py"}}, f"{CONTAINER}.command", "list of strings"),
+    ({"container": {"workingDir": "/app"}}, f"{CONTAINER}.workingDir", "not a folder of the service's own tree"),
+    ({"container": {"workingDir": "web/../.."}}, f"{CONTAINER}.workingDir", "relative to the service's directory"),
     ({"container": {"args": [1]}}, f"{CONTAINER}.args", "list of strings"),
     ({"container": {"volumeDevices": [{"name": "x"}]}}, f"{CONTAINER}.volumeDevices", "does not support"),
     ({"pod": {"initContainers": [{"name": "x"}]}}, "Deployment/reviews: spec.template.spec.initContainers", "support"),
