@@ -15,9 +15,13 @@ import statistics
 import time
 from typing import Any
 
+import redis
 from plane import NAMESPACE, Plane, plane
 
+from mesh.sources.store_redis import PREFIX
+
 TARGET_P99_MS = 40.0
+WHOLE = {"weights": {"x1": 100}, "withdrawn": False}
 
 
 class Caller:
@@ -46,21 +50,27 @@ def raise_fleet(running: Plane, envoys: int, colours: int) -> None:
     running.start_replica("reviews", "v2")
     for number in range(envoys - 3):
         running.start_replica("caller", "v1", number=number)
-    first = running.replicas[0].record
-    for number in range(colours):
-        color = f"c{number}"
-        running.call("PUT", f"environments/{NAMESPACE}/{color}", {})
-        running.weights("reviews", {"x1": 100}, "x1", color)
-    others = [
-        {**first, "id": f"{NAMESPACE}/reviews/c{number}/x1/0", "color": f"c{number}", "version": "x1"}
-        for number in range(colours)
-    ]
-    running.call("PUT", "nodes/others/endpoints", {"endpoints": [{**each, "state": "ready"} for each in others]})
-    for each in others:  # no Envoy stands behind these: registered as draining nobody waits for them
-        each["state"] = "draining"
-    running.call("PUT", "nodes/others/endpoints", {"endpoints": others})
+    if colours:
+        add_colours(running, colours)
     running.weights("reviews", {"v1": 50, "v2": 50}, "v1")
     running.wait_programmed("reviews")
+
+
+def add_colours(running: Plane, colours: int) -> None:
+    """Colours with a workload each, put where the mesh reads them at its start: told one by one they take minutes.
+
+    No Envoy stands behind their endpoints, so these are registered as draining: nobody waits for them.
+    """
+    names = [f"c{number}" for number in range(colours)]
+    intents = {f"{NAMESPACE}/reviews/{name}": {"generation": 1, "stable": "x1", **WHOLE} for name in names}
+    environments = {f"{NAMESPACE}/{name}": {"base": "", "fallback": "fallback"} for name in names}
+    first = {**running.replicas[0].record, "version": "x1", "state": "draining"}
+    others = [{**first, "id": f"{NAMESPACE}/reviews/{name}/x1/0", "color": name} for name in names]
+    running.kill_mesh()
+    with redis.Redis(port=running.redis_port) as store:
+        for kind, content in (("intents", intents), ("environments", environments), ("endpoints", {"others": others})):
+            store.hset(PREFIX + kind, mapping={key: json.dumps(value) for key, value in content.items()})
+    running.start_mesh()
 
 
 def measure(running: Plane, changes: int) -> list[float]:
