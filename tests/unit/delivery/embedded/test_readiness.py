@@ -1,5 +1,6 @@
 """What counts as ready: only what this start of a process says."""
 
+import asyncio
 import os
 
 import pytest
@@ -46,3 +47,17 @@ def test_last_words(tmp_path):
     assert last_words(tmp_path / "none") == "  (it printed nothing)"
     (tmp_path / "log").write_text("a\nb\n")
     assert last_words(tmp_path / "log", 1) == "  b"
+
+
+@pytest.mark.parametrize(("line", "good"), [(b"HTTP/1.1 200 OK", True), (b"HTTP/1.1 503 Down", False), (b"", False)])
+async def test_only_an_answer_of_200_is_ready(me, tmp_path, line, good):
+    async def answer(reader, writer):
+        assert (await reader.readline()).startswith(b"GET /readyz ")
+        writer.write(line + b"\r\n\r\n" if line else b"")
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        ready = await is_ready(Readiness("http", port=port, path="/readyz"), me, LogMark(tmp_path / "log"))
+    assert ready is good
