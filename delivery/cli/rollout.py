@@ -47,7 +47,8 @@ def list_rollouts(
         for row in rows
     ]
     heads = ["ROLLOUT", "ENVIRONMENT", "SERVICE", "CHANGE", "WEIGHT", "PHASE", "AGE", ""]
-    table(heads, cells, "No rollout: push a change to a service.")
+    empty = "No rollout is under way; without --active you see those that have ended."
+    table(heads, cells, empty if active else "No rollout: push a change to a service.")
 
 
 @app.command("show")

@@ -50,7 +50,6 @@ def test_memory_stays_flat(tmp_path: Path) -> None:
 def test_last_line_is_cleaned_and_short(tmp_path: Path) -> None:
     with JobLog(tmp_path / "job.log") as log:
         log.write(b"a\n\x1b[31mError: no\x1b[0m\x07\n\n   \n")
-        log.note("status 1")
         assert log.last_line() == "Error: no"
         log.write(b"y" * 10_000)
         assert log.last_line() == "y" * 200
@@ -70,3 +69,11 @@ def test_nothing_is_lost_below_the_limit_and_never_more_kept_above(tmp_path: Pat
     else:
         assert path.read_bytes().startswith(whole[:800])
         assert path.stat().st_size < 1000 + 200
+
+
+def test_last_words_of_an_earlier_command_are_not_those_of_a_silent_one(tmp_path: Path) -> None:
+    log = JobLog(tmp_path / "log")
+    log.write(b"built\n")
+    log.note("test: false")
+    assert log.last_line() == ""
+    log.close()
