@@ -17,6 +17,9 @@ TYPES = "type.googleapis.com/envoy."
 MESH_CLUSTER = "colorlane-mesh"
 RUNTIME_LAYER = "colorlane"
 MAX_CONNECTIONS = 20_000
+# What the admin interface answers: reading, and one order. Any web page can send a plain POST to loopback, and would
+# else be able to end proxies (/quitquitquit) or change their runtime.
+ADMIN_PATHS = ("/ready", "/listeners", "/clusters", "/stats", "/server_info", "/config_dump", "/drain_listeners")
 
 Json = Mapping[str, object]
 
@@ -82,7 +85,10 @@ def _bootstrap(node: str, cluster: str, metadata: Json, xds_address: str, xds_po
     ads = {"ads": {}, "resource_api_version": "V3", "initial_fetch_timeout": "0s"}
     document = {
         "node": {"id": node, "cluster": cluster, "metadata": metadata},
-        "admin": {"address": _address("127.0.0.1", admin_port)},
+        "admin": {
+            "address": _address("127.0.0.1", admin_port),
+            "allow_paths": [{"prefix": path} for path in ADMIN_PATHS],
+        },
         "dynamic_resources": {"ads_config": _ads_config(), "cds_config": ads, "lds_config": ads},
         "layered_runtime": _runtime(),
         "static_resources": {"clusters": [_mesh_cluster(xds_address, xds_port)]},

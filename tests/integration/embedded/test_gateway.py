@@ -46,6 +46,11 @@ def test_it_becomes_the_gateway_s_envoy(tmp_path: Path) -> None:
         try:
             assert node_of(tmp_path, process) == "gateway/main"
             assert Path(f"/proc/{process.pid}/exe").resolve().name.startswith("envoy")
+            admin = json.loads((tmp_path / "ports.json").read_text())["gateway-admin"]
+            for order in ("quitquitquit", "runtime_modify?a=b", "logging?level=off", "reset_counters", "memory"):
+                refused = httpx.post(f"http://127.0.0.1:{admin}/{order}", trust_env=False)
+                assert refused.status_code == 403, f"a web page could send {order}"
+            assert process.poll() is None
         finally:
             process.terminate()
 
