@@ -7,6 +7,7 @@ network nor this machine's loopback. Neighbour: render_kustomize.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ MAX_VALUES = 500_000  # of one manifest file, aliases written out
 
 _FOLDERS = ("resources", "bases", "components")  # may name directories with a kustomization of their own
 _FILES = ("crds", "configurations", "patchesStrategicMerge", "generators", "transformers", "validators")
+_PLUGINS = ("generators", "transformers", "validators")  # configurations with paths of their own
+_URL = re.compile(r"""(?:^|[\s"'=,\[{])https?:""", re.IGNORECASE)
 _WITH_PATH = ("patches", "patchesJson6902", "replacements")
 _GENERATORS = ("configMapGenerator", "secretGenerator")
 _HELM = ("helmCharts", "helmChartInflationGenerator", "helmGlobals")
@@ -48,6 +51,10 @@ def check_sources(tree: Path, manifests: str) -> None:
                 problems.append(f"{where} is not in the repository; nothing is fetched from elsewhere")
             elif place.is_dir() and field.startswith(_FOLDERS):
                 waiting.append(place)
+            elif place.is_dir():
+                problems.append(f"{where} is a folder; name the files in it")
+            elif field.startswith(_PLUGINS) and _names_url(place.read_text("utf-8", "replace")):
+                problems.append(f"{where} names a URL; nothing is fetched from elsewhere")
             elif not field.startswith(_GENERATORS) and _too_large(place):
                 problems.append(f"{where} is too large once YAML aliases are written out")
     if problems:
@@ -119,6 +126,8 @@ def _entries(document: dict[str, Any]) -> Iterator[tuple[str, str]]:
         for index, entry in enumerate(_list(document.get(field))):
             if isinstance(entry, str) and not _inline(entry):
                 yield f"{field}[{index}]", entry
+            elif isinstance(entry, str) and field in _PLUGINS and _names_url(entry):
+                yield f"{field}[{index}]", "https://"  # lies nowhere in the tree
     for field in _WITH_PATH:
         for index, entry in enumerate(_list(document.get(field))):
             if isinstance(entry, dict) and isinstance(entry.get("path"), str):
@@ -140,6 +149,11 @@ def _generated(field: str, entry: dict[str, Any]) -> Iterator[tuple[str, str]]:
                 yield f"{field}.{key}[{index}]", path
     if isinstance(entry.get("env"), str):
         yield f"{field}.env", entry["env"]
+
+
+def _names_url(configuration: str) -> bool:
+    """Tell whether a plugin's configuration could make kustomize fetch; an address in an annotation is refused, too."""
+    return bool(_URL.search(configuration)) or "\\" in configuration
 
 
 def _list(value: Any) -> list[Any]:

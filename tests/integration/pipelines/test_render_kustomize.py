@@ -125,6 +125,12 @@ def test_broken_yaml_in_a_resource(tmp_path: Path) -> None:
         ("resources: [app.yaml]\nsecretGenerator: [{name: x, envs: [/etc/passwd]}]", "lies outside"),
         ("resources: [app.yaml]\nopenapi: {path: 'https://example.org'}", "openapi.path"),
         ("resources: [app.yaml]\ngenerators: [missing.yaml]", "generators[0]"),
+        ("resources: [app.yaml]\ngenerators: [plugin.yaml]", "names a URL"),
+        (
+            "resources: [app.yaml]\ntransformers: ['{apiVersion: builtin, path: http://127.0.0.1:1/x}']",
+            "transformers[0]",
+        ),
+        ("resources: [app.yaml]\ngenerators: [folder]", "is a folder"),
         ("helmCharts: [{name: x, repo: 'https://example.org'}]", "charts are not inflated"),
         ("resources: [", "not valid YAML"),
         ("[]", "not a mapping"),
@@ -136,6 +142,7 @@ def test_what_does_not_lie_in_the_repository_is_refused_before_kustomize_runs(
 ) -> None:
     tree = kustomization(tmp_path / "tree", text, k8s__folder__x="")
     (tree / "k8s" / "leads-out").symlink_to("/etc")
+    (tree / "k8s" / "plugin.yaml").write_text('kind: ConfigMapGenerator\nfiles: ["k=http://127.0.0.1:1/secret"]\n')
     with pytest.raises(Rejected) as caught:
         check_sources(tree, "k8s")
     assert words in caught.value.message
