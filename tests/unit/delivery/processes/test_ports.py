@@ -21,10 +21,10 @@ def test_a_port_in_use_is_seen_with_its_holder(listener):
 
 
 def test_the_pool_passes_over_taken_ports(listener):
-    pool = PortPool(listener, listener + 3, start=0)
-    assert listener not in {pool.take(), pool.take()}
+    pool = PortPool(listener, listener + 50, start=0)  # some of the neighbours may be anyone's
+    assert pool.take() > listener
     with pytest.raises(NoFreePort):
-        pool.take()
+        PortPool(listener, listener + 1, start=0).take()
 
 
 def test_reserved_ports_come_back_only_when_given_back():
