@@ -97,9 +97,10 @@ class FakeEnvoy:
 
     def _take_clusters(self, items: list[dict[str, Any]], removed: Iterable[str]) -> None:
         asked = set(self.state[ENDPOINTS]) | self.warming | set(self.state[CLUSTER])
-        new = [item["name"] for item in items if item["name"] not in asked]
+        fetched = [item for item in items if not item.get("aggregate")]  # the others are warm when their members are
+        new = [item["name"] for item in fetched if item["name"] not in asked]
         had = self.state[CLUSTER]
-        self.warming.update(item["name"] for item in items if had.get(item["name"]) != item)  # the same is no change
+        self.warming.update(item["name"] for item in fetched if had.get(item["name"]) != item)  # the same is no change
         self._put(CLUSTER, items)
         used = {need for item in self.state[ROUTES].values() for need in item["needs"]}
         for name in removed:
