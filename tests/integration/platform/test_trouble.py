@@ -13,6 +13,7 @@ import urllib.request
 import pytest
 
 from delivery.adapters.platform_local.folders import Folders
+from delivery.processes.ports import port_is_free
 from delivery.processes.process import spawn
 from delivery.workloads import Health
 from tests.fakes.workloads import workload
@@ -163,7 +164,7 @@ def test_a_port_taken_by_another_program_gives_a_replica_new_ports(rig):
     target = int(before.ports["targets"]["9080"])
     rig.agent.kill()
     os.kill(before.app_pid, signal.SIGKILL)
-    rig.until(lambda: before.app_pid not in rig.processes(), "end of the application")
+    rig.until(lambda: port_is_free(target), "end of the application")  # the kernel closes its sockets last
     with socket.create_server(("127.0.0.1", target)):
         rig.agent.start()
         rig.until(lambda: set(rig.mesh.endpoints()) == {"bookshop/reviews/alice/v1/1"}, "another replica")
