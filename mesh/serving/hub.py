@@ -50,7 +50,7 @@ class Hub:
         self.lease = lease
         self.translation = translate(world, self.revision)
         self.ledger = Ledger(world, self.revision, clock(), lease)
-        self._streams: dict[str, Stream] = {}
+        self._streams: dict[str, list[Stream]] = {}  # by proxy, newest last; more than one for a moment, or by mistake
         self._changed = asyncio.Event()
 
     def apply(self, world: World) -> None:
@@ -75,7 +75,7 @@ class Hub:
             self._changed.clear()
             started = time.perf_counter()
             self.translation = translate(self.world, self.revision, self.translation)
-            for stream in list(self._streams.values()):
+            for stream in self._all():
                 self._show(stream)
             took = time.perf_counter() - started
             ms = round(took * 1000, 1)
@@ -90,7 +90,7 @@ class Hub:
         while True:
             await asyncio.sleep(0.5)
             now = self.clock()
-            for stream in list(self._streams.values()):
+            for stream in self._all():
                 due = stream.session.removals_due_at
                 if due is not None and due <= now:
                     stream.send(stream.session.advance(now))
@@ -100,18 +100,30 @@ class Hub:
                 renew_at = now + every
 
     def connect(self, stream: Stream) -> None:
-        """Take in a stream whose node is known. A newer stream of the same proxy takes the place of the older."""
-        self._streams[stream.proxy.id] = stream
+        """Take in a stream whose node is known.
+
+        Streams of one proxy live side by side, each is told everything: a stranger that calls itself by the same
+        name, and goes again, must not leave the real one without configuration. The newest speaks for the proxy.
+        """
+        self._streams.setdefault(stream.proxy.id, []).append(stream)
         self.ledger.seen(stream.proxy.id, self.clock())
         log.info("proxy connected", proxy=stream.proxy.id)
         self._show(stream)
 
     def disconnect(self, stream: Stream) -> None:
-        """Forget a stream that has ended."""
-        if self._streams.get(stream.proxy.id) is stream:
+        """Forget a stream that has ended; an older one of the same proxy speaks for it again."""
+        streams = self._streams.get(stream.proxy.id, [])
+        if stream not in streams:
+            return
+        streams.remove(stream)
+        if not streams:
             del self._streams[stream.proxy.id]
-            self.ledger.seen(stream.proxy.id, self.clock())
-            log.info("proxy disconnected", proxy=stream.proxy.id)
+        self.ledger.seen(stream.proxy.id, self.clock())
+        log.info("proxy disconnected", proxy=stream.proxy.id, still_connected=len(streams))
+
+    def _all(self) -> list[Stream]:
+        """Every open stream; a copy, so that streams may come and go meanwhile."""
+        return [stream for streams in self._streams.values() for stream in streams]
 
     def _show(self, stream: Stream) -> None:
         stream.send(stream.session.show(self.translation.view(stream.proxy), self.clock()))
@@ -128,7 +140,7 @@ class Hub:
                 waiting_on=tuple(stream.session.waiting_on()),
                 refused=stream.session.refused(),
             )
-            for _, stream in sorted(self._streams.items())
+            for _, (*_, stream) in sorted(self._streams.items())
         ]
 
     def waiting_on_intent(self, intent: Intent) -> list[str]:
