@@ -19,7 +19,8 @@ COMMAND = (sys.executable, "-P", "-m", "delivery", "gateway")
 
 def environment(state_dir: Path, gateway_port: int) -> dict[str, str]:
     own = {"COLORLANE_STATE_DIR": str(state_dir), "COLORLANE_GATEWAY_PORT": str(gateway_port)}
-    return {**os.environ, **own}
+    nobody = str(free_port())  # never the mesh of a stack that happens to run here
+    return {**os.environ, **own, "COLORLANE_XDS_PORT": nobody}
 
 
 def free_port() -> int:
