@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from delivery.bootstrap import Colorlane, build
+from delivery.environments import EnvironmentState
 from delivery.flows.detect_pushes import detect_pushes
 from delivery.flows.register_project import register_project
 from delivery.settings import Settings
@@ -203,3 +204,5 @@ def test_deleted_branch_ends_its_environment(house: House) -> None:
     wait_for("the environment", lambda: house.parts.store.environments.find(branch="short"))
     house.work.push(":refs/heads/short")
     house.wait_run(revision, RunState.CANCELED, RunState.SUPERSEDED)
+    active = house.parts.store.environments.find
+    wait_for("its end", lambda: not active(branch="short", state=EnvironmentState.ACTIVE))
