@@ -1,0 +1,49 @@
+"""Pods: names and numbers by which Colorlane's parts know each other on Kubernetes. Pure; neighbours: nouns.
+
+Written by injection and by delivery's Kubernetes platform, read by the registry and by translation. Numbers from 15000
+to 15199 belong to the sidecar; Istio's where it has one, so that people recognise them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from mesh.model.nouns import written
+
+GROUP: Final = "colorlane.dev"
+PROJECT: Final = f"{GROUP}/project"  # label: the mesh's namespace, where it is not the Kubernetes namespace
+SERVICE: Final = f"{GROUP}/service"
+COLOR: Final = f"{GROUP}/color"  # label; empty for the baseline
+VERSION: Final = f"{GROUP}/version"
+GENERATION: Final = f"{GROUP}/generation"  # annotation of workloads: the fence against older runs
+INJECT: Final = f"{GROUP}/inject"  # label of namespaces ("enabled") and pods ("true", "false")
+CAPTURE: Final = f"{GROUP}/capture"  # annotation of pods: "transparent" (packets are redirected) or "proxy"
+
+UNVERSIONED: Final = "default"  # version of a pod that carries no label of ours
+
+ADMIN_PORT: Final = 15000  # loopback of the pod
+CAPTURED_OUTBOUND_PORT: Final = 15001
+CAPTURED_INBOUND_PORT: Final = 15006
+HEALTH_PORT: Final = 15021  # GET /healthz/ready: the sidecar has its configuration
+DNS_PORT: Final = 15053
+PROXY_PORT: Final = 15080  # explicit HTTP proxy (HTTP_PROXY), loopback
+FIRST_INBOUND_PORT: Final = 15100  # one a Service port, where other proxies come in
+LAST_INBOUND_PORT: Final = 15199
+PROXY_UID: Final = 10101  # the sidecar's user: its own packets are never captured
+
+
+def endpoint_id(namespace: str, service: str, color: str, version: str, pod: str) -> str:
+    """Return the mesh's name of a pod's replica: its endpoint's id, and the node id of its Envoy."""
+    return f"{namespace}/{service}/{written(color)}/{version}/{pod}"
+
+
+def inbound_ports(service_ports: Iterable[int]) -> Mapping[int, int]:
+    """Return Service port -> the port its sidecar listens on, the same wherever it is worked out.
+
+    Raises ValueError for a Service with more ports than there are numbers.
+    """
+    numbers = sorted(set(service_ports))
+    if len(numbers) > LAST_INBOUND_PORT - FIRST_INBOUND_PORT + 1:
+        raise ValueError(f"{len(numbers)} ports; a sidecar has room for {LAST_INBOUND_PORT - FIRST_INBOUND_PORT + 1}")
+    return {number: FIRST_INBOUND_PORT + index for index, number in enumerate(numbers)}
