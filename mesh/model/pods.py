@@ -7,6 +7,7 @@ to 15199 belong to the sidecar; Istio's where it has one, so that people recogni
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from mesh.model.nouns import written
@@ -19,6 +20,9 @@ VERSION: Final = f"{GROUP}/version"
 GENERATION: Final = f"{GROUP}/generation"  # annotation of workloads: the fence against older runs
 INJECT: Final = f"{GROUP}/inject"  # label of namespaces ("enabled") and pods ("true", "false")
 CAPTURE: Final = f"{GROUP}/capture"  # annotation of pods: "transparent" (packets are redirected) or "proxy"
+
+STATUS: Final = f"{GROUP}/status"  # annotation of pods: "injected"
+SIDECAR_CONTAINER: Final = "colorlane-proxy"
 
 UNVERSIONED: Final = "default"  # version of a pod that carries no label of ours
 
@@ -36,6 +40,35 @@ PROXY_UID: Final = 10101  # the sidecar's user: its own packets are never captur
 def endpoint_id(namespace: str, service: str, color: str, version: str, pod: str) -> str:
     """Return the mesh's name of a pod's replica: its endpoint's id, and the node id of its Envoy."""
     return f"{namespace}/{service}/{written(color)}/{version}/{pod}"
+
+
+@dataclass(frozen=True)
+class PodIdentity:
+    """Who a pod says it is, in words of the mesh; the first four parts of its endpoint's id."""
+
+    namespace: str
+    service: str
+    color: str
+    version: str
+
+    def endpoint_id(self, pod: str) -> str:
+        """Return the id of the pod of this name."""
+        return endpoint_id(self.namespace, self.service, self.color, self.version, pod)
+
+
+def pod_identity(kubernetes_namespace: str, labels: Mapping[str, str]) -> PodIdentity:
+    """Return what a pod's own labels say, so that injection and registry give one pod one id.
+
+    Injection does not know which Services will select a pod: where our label does not name one, the id has the
+    customary name of the application in its place. (The registry then takes the endpoint's service from Services.)
+    """
+    customary = (labels.get(key) for key in (SERVICE, "app.kubernetes.io/name", "app"))
+    return PodIdentity(
+        namespace=labels.get(PROJECT) or kubernetes_namespace,
+        service=next((name for name in customary if name), "pod"),
+        color=labels.get(COLOR, ""),
+        version=labels.get(VERSION) or UNVERSIONED,
+    )
 
 
 def inbound_ports(service_ports: Iterable[int]) -> Mapping[int, int]:

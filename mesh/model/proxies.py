@@ -20,14 +20,32 @@ class Gateway:
 
 
 @dataclass(frozen=True)
+class Capture:
+    """Where the packets of an application arrive that its pod redirects to the sidecar (mesh.capture).
+
+    `outbound`, `inbound`: ports for its TCP connections; `dns`: port that answers its look-ups, 0 for none.
+    """
+
+    outbound: int
+    inbound: int
+    dns: int = 0
+
+
+@dataclass(frozen=True)
 class Sidecar:
-    """The proxy of one replica; serves the calls of its namespace and its application's ports."""
+    """The proxy of one replica; serves the calls of its namespace and its application's ports.
+
+    `dynamic_ports`: the bootstrap did not know them; `ports` is empty and they are those of the world's endpoint with
+    this id. `capture`: None where the application uses the sidecar as its HTTP proxy only.
+    """
 
     id: str
     namespace: str
     address: str
     outbound: int
-    ports: tuple[Port, ...]
+    ports: tuple[Port, ...] = ()
+    dynamic_ports: bool = False
+    capture: Capture | None = None
 
 
 Proxy = Gateway | Sidecar
@@ -36,18 +54,35 @@ Proxy = Gateway | Sidecar
 def read_proxy(node_id: str, metadata: Mapping[str, Any]) -> Proxy:
     """Read the node metadata that `mesh.sidecar` writes. Raises `Rejected` for a proxy that was started otherwise."""
     try:
-        address = str(metadata["address"])
         if metadata["role"] == "gateway":
-            return Gateway(node_id, address, int(metadata["port"]))
-        ports = tuple(sorted(_port(port) for port in metadata["ports"]))
-        return Sidecar(node_id, str(metadata["namespace"]), address, int(metadata["outbound"]), ports)
-    except (KeyError, TypeError, ValueError) as error:
+            return Gateway(node_id, str(metadata["address"]), int(metadata["port"]))
+        return _sidecar(node_id, metadata)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise Rejected(
             f"node metadata of proxy {node_id!r} is not usable: {error!r}",
             field="node.metadata",
             value=dict(metadata),
             remedy="start the proxy with a bootstrap written by mesh.sidecar",
         ) from error
+
+
+def _sidecar(node_id: str, metadata: Mapping[str, Any]) -> Sidecar:
+    dynamic = metadata.get("dynamic_ports") is True
+    return Sidecar(
+        node_id,
+        str(metadata["namespace"]),
+        str(metadata["address"]),
+        int(metadata["outbound"]),
+        () if dynamic else tuple(sorted(_port(port) for port in metadata["ports"])),
+        dynamic,
+        _capture(metadata.get("capture")),
+    )
+
+
+def _capture(fields: Mapping[str, Any] | None) -> Capture | None:
+    if not fields:
+        return None
+    return Capture(int(fields["outbound"]), int(fields["inbound"]), int(fields.get("dns", 0)))
 
 
 def _port(fields: Mapping[str, Any]) -> Port:

@@ -63,6 +63,7 @@ class Translation:
             doors = table(listeners.gateway(proxy.address, proxy.port))
             return self._view(self.gateway, self.gateway.clusters, doors, self._gateway_ways())
         part = self.parts.get(proxy.namespace) or _namespace_part(World(), proxy.namespace)
+        proxy = self._with_ports(proxy)
         own = (
             clusters.passthrough(),
             clusters.tunnel(proxy.outbound),
@@ -71,6 +72,11 @@ class Translation:
         name = proxy.namespace
         ways = Ways({name: part.lanes}, lambda lanes: routes.sidecar_routes(name, lanes[name]))
         return self._view(part, {**part.clusters, **table(*own)}, _sidecar_doors(proxy), ways)
+
+    def _with_ports(self, proxy: Sidecar) -> Sidecar:
+        """A sidecar whose bootstrap did not know its ports has those of its endpoint."""
+        endpoint = self.world.endpoints.get(proxy.id) if proxy.dynamic_ports else None
+        return proxy if endpoint is None else replace(proxy, ports=endpoint.ports)
 
     def _gateway_ways(self) -> Ways:
         exposed = self.exposed
