@@ -23,12 +23,14 @@ class Gateway:
 class Capture:
     """Where the packets of an application arrive that its pod redirects to the sidecar (mesh.capture).
 
-    `outbound`, `inbound`: ports for its TCP connections; `dns`: port that answers its look-ups, 0 for none.
+    `outbound`, `inbound`: ports for its TCP connections; `dns`: port that answers its look-ups; 0 for none of these.
+    `ipv6`: the listeners are to be there for IPv6 too.
     """
 
     outbound: int
     inbound: int
     dns: int = 0
+    ipv6: bool = False
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,8 @@ def _sidecar(node_id: str, metadata: Mapping[str, Any]) -> Sidecar:
 def _capture(fields: Mapping[str, Any] | None) -> Capture | None:
     if not fields:
         return None
-    return Capture(int(fields["outbound"]), int(fields["inbound"]), int(fields.get("dns", 0)))
+    ports = (int(fields["outbound"]), int(fields["inbound"]), int(fields.get("dns", 0)))
+    return Capture(*ports, ipv6=fields.get("ipv6") is True)
 
 
 def _port(fields: Mapping[str, Any]) -> Port:
