@@ -34,6 +34,8 @@ DNS_PORT: Final = 15053
 PROXY_PORT: Final = 15080  # explicit HTTP proxy (HTTP_PROXY), loopback
 FIRST_INBOUND_PORT: Final = 15100  # one a Service port, where other proxies come in
 LAST_INBOUND_PORT: Final = 15199
+VIRTUAL_IPV4: Final = "240.240.0.0/16"  # addresses that look-ups of the mesh's names are answered with; none is real
+VIRTUAL_IPV6: Final = "2001:2::/48"
 PROXY_UID: Final = 10101  # the sidecar's user: its own packets are never captured
 
 
