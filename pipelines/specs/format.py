@@ -19,13 +19,18 @@ from pipelines.specs.values import (
     DirectoryPath,
     Duration,
     FallbackWord,
+    FilePath,
+    ImageName,
     Label,
     OnInconclusive,
     OnNewer,
     Pattern,
+    PinnedImage,
     ShellText,
     Slowdown,
     Tolerance,
+    VariableName,
+    VariableText,
     Weight,
     refuse,
 )
@@ -57,6 +62,30 @@ class CommandForm(Form):
     timeout: Duration = _absent("Then the command and all it started are stopped. Default 10m for build, 5m for test.")
 
 
+class ImageForm(Form):
+    """Where the service's image comes from: exactly one of base, dockerfile, reference."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"oneOf": [{"required": [key]} for key in ("base", "dockerfile", "reference")]}
+    )
+
+    base: ImageName = _absent("The built tree becomes one layer on top of this image; `scratch` is the empty one.")
+    dockerfile: FilePath = _absent("A file in the service's directory, which is the context of the build.")
+    target: Label = _absent("The stage of the Dockerfile to build; default: the last.")
+    args: Annotated[dict[VariableName, VariableText], Field(max_length=50)] = _absent(
+        "Build arguments of the Dockerfile; not for secrets: they are in the image."
+    )
+    reference: PinnedImage = _absent("An image somebody else built, with its digest; nothing is built.")
+
+    @model_validator(mode="after")
+    def _one_source(self) -> ImageForm:
+        if sum(value is not None for value in (self.base, self.dockerfile, self.reference)) != 1:
+            raise refuse("needs one of `base`, `dockerfile`, `reference`", "Give exactly one of the three")
+        if self.dockerfile is None and (self.target is not None or self.args is not None):
+            raise refuse("has `target` or `args` without `dockerfile`", "Remove them, or name the Dockerfile")
+        return self
+
+
 class ServiceForm(Form):
     """A service: a deployable unit with ports."""
 
@@ -67,6 +96,7 @@ class ServiceForm(Form):
     )
     build: CommandForm = _absent("The tree after it is the artifact.")
     test: CommandForm = _absent("Must succeed; does not change the artifact.")
+    image: ImageForm = _absent("Where its container image comes from; ignored by platforms that run no images.")
 
 
 class EnvironmentForm(Form):

@@ -19,6 +19,21 @@ class CommandSpec:
 
 
 @dataclass(frozen=True)
+class ImageSpec:
+    """Where a service's image comes from; exactly one of `base`, `dockerfile` and `reference` is given.
+
+    `base`: the built tree becomes one layer on top of it; `dockerfile`: built from that file of the service's directory,
+    with `target` and `args`; `reference`: an image somebody else built, by digest. Platforms without images ignore it.
+    """
+
+    base: str = ""
+    dockerfile: str = ""
+    target: str = ""
+    args: Mapping[str, str] = field(default_factory=dict)
+    reference: str = ""
+
+
+@dataclass(frozen=True)
 class ServiceSpec:
     """One service. `watch` are gitignore-like patterns: a change of a file they match builds the service anew."""
 
@@ -27,6 +42,7 @@ class ServiceSpec:
     watch: tuple[str, ...]
     build: CommandSpec | None = None
     test: CommandSpec | None = None
+    image: ImageSpec | None = None
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from pipelines.specs.format import (
     TEST_TIMEOUT,
     CommandForm,
     EnvironmentForm,
+    ImageForm,
     ServiceForm,
     SpecForm,
     StepForm,
@@ -25,6 +26,7 @@ from pipelines.specs.model import (
     CommandSpec,
     EnvironmentSpec,
     GateSpec,
+    ImageSpec,
     Pause,
     ServiceSpec,
     SetWeight,
@@ -160,7 +162,14 @@ def _service(name: str, form: ServiceForm) -> ServiceSpec:
         watch=(own, *(pattern for pattern in form.watch if pattern != own.lstrip("/"))),
         build=_command(form.build, BUILD_TIMEOUT),
         test=_command(form.test, TEST_TIMEOUT),
+        image=_image(form.image),
     )
+
+
+def _image(form: ImageForm | None) -> ImageSpec | None:
+    if form is None:
+        return None
+    return ImageSpec(form.base or "", form.dockerfile or "", form.target or "", form.args or {}, form.reference or "")
 
 
 def _command(form: CommandForm | None, timeout: float) -> CommandSpec | None:

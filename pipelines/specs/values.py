@@ -21,6 +21,14 @@ _PART = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)(ms|s|m|h|d|w)")
 _DURATION = re.compile(rf"(?:{_PART.pattern})+")
 _PERCENT = re.compile(r"[0-9]{1,5}(?:\.[0-9]{1,6})?%")
 _LABEL = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
+# The grammar of distribution/reference: host[:port]/path[:tag][@digest], lower case but for host and tag.
+_IMAGE = re.compile(
+    r"(?:[a-zA-Z0-9](?:[-a-zA-Z0-9.]*[a-zA-Z0-9])?(?::[0-9]{1,5})?/)?"
+    r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*"
+    r"(?::[A-Za-z0-9_][-A-Za-z0-9_.]{0,127})?(?:@sha256:[0-9a-f]{64})?"
+)
+_PINNED = re.compile(r"@sha256:[0-9a-f]{64}$")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def refuse(message: str, remedy: str) -> PydanticCustomError:
@@ -116,6 +124,43 @@ def read_path(text: object) -> str:
     return "/".join(parts)
 
 
+def read_file_path(text: object) -> str:
+    """Return the path of a file relative to the service's directory."""
+    path = line_of_text(1024)(text)
+    if path.endswith("/"):
+        raise refuse("is not a file", "Remove the slash at its end")
+    return read_path(path)
+
+
+def read_image(text: object) -> str:
+    """Return the name of an image, with registry, tag and digest where given; `scratch` is the empty image."""
+    name = line_of_text(512)(text)
+    if not _IMAGE.fullmatch(name):
+        raise refuse("is not the name of an image", "Write it as in `docker pull`, e.g. python:3.12-slim")
+    return name
+
+
+def read_pinned_image(text: object) -> str:
+    """Return the name of an image with a digest: what was tried is what runs, whatever happens to the tag."""
+    name = read_image(text)
+    if not _PINNED.search(name):
+        remedy = "Write it as registry/name@sha256:...; `docker buildx imagetools inspect` or `skopeo inspect` tell it"
+        raise refuse("has no digest", remedy)
+    return name
+
+
+def read_variable(text: object) -> str:
+    """Return the name of a build argument."""
+    if not isinstance(text, str) or not _VARIABLE.fullmatch(text) or len(text) > 100:
+        raise refuse("is not the name of a build argument", "Use letters, digits and _, at most 100 characters")
+    return text
+
+
+def read_variable_text(text: object) -> str:
+    """Return the value of a build argument; nothing given means the empty text."""
+    return "" if text in (None, "") else line_of_text(2000)(text)
+
+
 def read_pattern(text: object) -> str:
     """Return a gitignore-like pattern; its length and wildcards are bounded so that matching is too."""
     pattern = line_of_text(MAX_PATTERN)(text)
@@ -137,6 +182,11 @@ Duration = Annotated[float, BeforeValidator(parse_duration), WithJsonSchema(_DUR
 LABEL_SCHEMA = {"type": "string", "pattern": f"^{_LABEL.pattern}$", "maxLength": 40}
 Label = _typed(str, read_label, **LABEL_SCHEMA)
 DirectoryPath = _typed(str, read_path, type="string", minLength=1)
+FilePath = _typed(str, read_file_path, type="string", minLength=1)
+ImageName = _typed(str, read_image, type="string", minLength=1, maxLength=512)
+PinnedImage = _typed(str, read_pinned_image, type="string", pattern=_PINNED.pattern, maxLength=512)
+VariableName = Annotated[str, BeforeValidator(read_variable)]
+VariableText = Annotated[str, BeforeValidator(read_variable_text)]
 Pattern = _typed(str, read_pattern, type="string", minLength=1, maxLength=MAX_PATTERN)
 ShellText = _typed(str, line_of_text(10_000, multiline=True), type="string", minLength=1, maxLength=10_000)
 BranchName = _typed(str, line_of_text(255), type="string", minLength=1, maxLength=255)

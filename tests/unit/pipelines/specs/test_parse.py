@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipelines.errors import InvalidSpec, Problem
-from pipelines.specs import Analysis, CommandSpec, Pause, SetWeight, Spec, parse_spec
+from pipelines.specs import Analysis, CommandSpec, ImageSpec, Pause, SetWeight, Spec, parse_spec
 
 GOOD = """\
 project: bookshop
@@ -251,3 +251,43 @@ def test_the_sample_is_valid() -> None:
     spec = parse_spec(sample.read_bytes())
     assert set(spec.services) == {"productpage", "details", "reviews", "ratings"}
     assert Pause(None) in spec.strategies["canary"].steps
+
+
+DIGEST = f"sha256:{'a1' * 32}"
+
+
+@pytest.mark.parametrize(
+    ("text", "image"),
+    [
+        ('{base: "python:3.12-slim"}', ImageSpec(base="python:3.12-slim")),
+        (f'{{base: "localhost:5000/a__b/c-d@{DIGEST}"}}', ImageSpec(base=f"localhost:5000/a__b/c-d@{DIGEST}")),
+        ("{base: scratch}", ImageSpec(base="scratch")),
+        (
+            '{dockerfile: docker/Dockerfile, target: run, args: {A: "1", B: }}',
+            ImageSpec(dockerfile="docker/Dockerfile", target="run", args={"A": "1", "B": ""}),
+        ),
+        (f'{{reference: "r.io/x:1@{DIGEST}"}}', ImageSpec(reference=f"r.io/x:1@{DIGEST}")),
+    ],
+)
+def test_an_image_comes_from_one_source(text: str, image: ImageSpec) -> None:
+    assert parse_spec(f"services: {{a: {{image: {text}}}}}").services["a"].image == image
+
+
+@pytest.mark.parametrize(
+    ("text", "field", "message"),
+    [
+        ("{}", "image", "needs one of"),
+        ('{base: x, reference: "y@sha256:1"}', "image.reference", "is not the name of an image"),
+        ("{base: x, dockerfile: Dockerfile}", "image", "needs one of"),
+        ('{reference: "r.io/x:1"}', "image.reference", "has no digest"),
+        ("{base: Upper}", "image.base", "is not the name of an image"),
+        ("{base: scratch, target: x}", "image", "without `dockerfile`"),
+        ("{dockerfile: ../x}", "image.dockerfile", "is not a path"),
+        ("{dockerfile: D, args: {a-b: 1}}", "image.args.a-b", "is not the name of a build argument"),
+    ],
+)
+def test_an_image_that_cannot_be_made_is_refused(text: str, field: str, message: str) -> None:
+    problem = one_problem(f"services: {{a: {{image: {text}}}}}")
+    assert problem.field == f"services.a.{field}"
+    assert message in problem.message
+    assert problem.remedy
