@@ -1,7 +1,7 @@
 """Hub: the world now, the streams that follow it, and who has accepted what. One asyncio loop, no locks.
 
 A change of the world raises the revision and wakes the pusher, which translates once and hands each stream its view;
-changes that come meanwhile are taken together. Neighbours: streams (gRPC), api (reads and writes), sources.
+changes that come meanwhile are taken together. Neighbours: streams (gRPC), api (reads and writes), sources, fleet (other replicas' hubs).
 """
 
 from __future__ import annotations
@@ -39,26 +39,38 @@ class Stream(Protocol):
 
 
 class Hub:
-    """`clock` returns seconds of a monotonic clock; `lease` is how many seconds weights hold without a word of us."""
+    """`clock` returns seconds of a monotonic clock; `lease` is how many seconds weights hold without a word of us.
+
+    `position` is the number of the newest change that is in the world, the same for all replicas of the mesh;
+    `arrivals` rises with each proxy that comes or goes.
+    """
 
     def __init__(
-        self, world: World, *, clock: Callable[[], float] = time.monotonic, lease: float = LEASE_SECONDS
+        self,
+        world: World,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        lease: float = LEASE_SECONDS,
+        absence: float | None = None,
     ) -> None:
         self.world = world
         self.revision = 1
+        self.position = 0
+        self.arrivals = 0
         self.clock = clock
         self.lease = lease
         self.translation = translate(world, self.revision)
-        self.ledger = Ledger(world, self.revision, clock(), lease)
+        self.ledger = Ledger(world, self.revision, clock(), lease, absence)
         self._streams: dict[str, list[Stream]] = {}  # by proxy, newest last; more than one for a moment, or by mistake
         self._changed = asyncio.Event()
 
-    def apply(self, world: World) -> None:
+    def apply(self, world: World, position: int | None = None) -> None:
         """Make this the world; proxies follow as soon as the loop comes to it."""
+        self.position = self.position if position is None else position
         if world is self.world or world == self.world:
             return
         self.revision += 1
-        self.ledger.note(self.world, world, self.revision)
+        self.ledger.note(self.world, world, self.revision, self.position)
         self.world = world
         self._changed.set()
 
@@ -106,6 +118,7 @@ class Hub:
         name, and goes again, must not leave the real one without configuration. The newest speaks for the proxy.
         """
         self._streams.setdefault(stream.proxy.id, []).append(stream)
+        self.arrivals += 1
         self.ledger.seen(stream.proxy.id, self.clock())
         log.info("proxy connected", proxy=stream.proxy.id)
         self._show(stream)
@@ -116,6 +129,7 @@ class Hub:
         if stream not in streams:
             return
         streams.remove(stream)
+        self.arrivals += 1
         if not streams:
             del self._streams[stream.proxy.id]
         self.ledger.seen(stream.proxy.id, self.clock())
@@ -129,6 +143,10 @@ class Hub:
         stream.send(stream.session.show(self.translation.view(stream.proxy), self.clock()))
 
     # Standing
+
+    def connected(self) -> set[str]:
+        """Ids of the connected proxies."""
+        return set(self._streams)
 
     def proxies(self) -> list[Standing]:
         """How each connected proxy stands, sorted by id."""
@@ -144,11 +162,11 @@ class Hub:
         ]
 
     def waiting_on_intent(self, intent: Intent) -> list[str]:
-        """Who has not accepted the intent yet, and why, in words for people."""
+        """Who has not accepted the intent yet, and why, in words for people; as far as this replica knows."""
         return self.ledger.waiting_on_intent(intent.key, self.world, self.proxies(), self.clock())
 
     def waiting_on_endpoint(self, endpoint_id: str) -> list[str]:
-        """Who may still send requests to an endpoint that has left."""
+        """Who may still send requests to an endpoint that has left; as far as this replica knows."""
         return self.ledger.waiting_on_endpoint(endpoint_id, self.world, self.proxies(), self.clock())
 
     def intent(self, key: LaneKey) -> Intent | None:

@@ -3,6 +3,10 @@
 A write is one Lua script: check the generation, set the field, publish the change. Every replica, the writer too,
 takes changes from the channel only, so all apply them in the one order that Redis gave them. A write returns when its
 own change has come back. A replica that lost the channel loads everything again.
+
+Changes are numbered: by the number of the newest one that it has taken in (`position`), a replica tells another how
+far it has come. The number travels behind the writer's identity, `identity#number`: replicas that know of no numbers
+read on.
 """
 
 from __future__ import annotations
@@ -24,34 +28,36 @@ from mesh.sources import records
 
 PREFIX: Final = "colorlane:mesh:"
 CHANNEL: Final = PREFIX + "changes"
+COUNTER: Final = PREFIX + "position"
 NAMESPACES, ENVIRONMENTS, INTENTS, NODES, PORTS = "namespaces", "environments", "intents", "endpoints", "ports"
 OPERATION_SECONDS = 2.0
 HEALTH_CHECK_SECONDS = 5
 
-# KEYS: hash. ARGV: channel, field, value ("" deletes), change, generation ("" for none), echo.
+# KEYS: hash, ..., counter (last). ARGV: channel, field, value ("" deletes), change as JSON in two parts, generation
+# ("" for none). The change's number goes between the parts.
 # What is there already is not written: nodes tell their endpoints every few seconds, and each write stays in the
 # append-only file. The echo is published all the same: whoever writes has then applied all that was written before.
 # A withdrawn intent of a generation is newer than the live one of the same generation.
 _WRITE = """
 local held = redis.call('HGET', KEYS[1], ARGV[2])
 local same = (held or '') == ARGV[3]
-if held and ARGV[5] ~= '' then
+if held and ARGV[6] ~= '' then
   local old, new = cjson.decode(held), cjson.decode(ARGV[3])
   if old.generation > new.generation then return {0, held} end
   same = old.generation == new.generation and (old.withdrawn or not new.withdrawn)
 end
 if same then
-  redis.call('PUBLISH', ARGV[1], ARGV[6])
+  redis.call('PUBLISH', ARGV[1], ARGV[4] .. ARGV[7])
   return {1, ''}
 end
 if ARGV[3] == '' then redis.call('HDEL', KEYS[1], ARGV[2])
 else redis.call('HSET', KEYS[1], ARGV[2], ARGV[3]) end
-redis.call('PUBLISH', ARGV[1], ARGV[4])
+redis.call('PUBLISH', ARGV[1], ARGV[4] .. '#' .. redis.call('INCR', KEYS[#KEYS]) .. ARGV[5])
 return {1, ''}
 """
 _OLDER = 0
 
-# KEYS: namespaces, environments, intents. ARGV as above. In one step, so that nothing can be written in between.
+# KEYS: namespaces, environments, intents, counter. ARGV as above. In one step, so that nothing can be written in between.
 _FORGET = """
 redis.call('HDEL', KEYS[1], ARGV[2])
 for number = 2, 3 do
@@ -59,7 +65,7 @@ for number = 2, 3 do
     if string.sub(field, 1, #ARGV[2] + 1) == ARGV[2] .. '/' then redis.call('HDEL', KEYS[number], field) end
   end
 end
-redis.call('PUBLISH', ARGV[1], ARGV[4])
+redis.call('PUBLISH', ARGV[1], ARGV[4] .. '#' .. redis.call('INCR', KEYS[#KEYS]) .. ARGV[5])
 return {1, ''}
 """
 
@@ -93,7 +99,10 @@ class Change:
 
 
 class RedisStore:
-    """Durable writes, which need `follow` running; each raises `Transient` while Redis is away."""
+    """Durable writes, which need `follow` running; each raises `Transient` while Redis is away.
+
+    `position`: number of the newest change that was handed over.
+    """
 
     def __init__(self, url: str) -> None:
         self.client = redis.Redis.from_url(
@@ -103,6 +112,7 @@ class RedisStore:
             socket_connect_timeout=OPERATION_SECONDS,
             health_check_interval=HEALTH_CHECK_SECONDS,  # finds a connection that died in silence
         )
+        self.position = 0
         self._echoes: dict[str, asyncio.Future[None]] = {}
 
     async def close(self) -> None:
@@ -164,7 +174,9 @@ class RedisStore:
         while True:
             message = await channel.get_message(ignore_subscribe_messages=True, timeout=5.0)
             if message is not None and message["type"] == "message":
-                identity, kind, field, text = json.loads(message["data"])
+                writer, kind, field, text = json.loads(message["data"])
+                identity, _, number = writer.partition("#")
+                self.position = max(self.position, int(number or 0))
                 apply(Change(kind, field, text))
                 if identity in self._echoes:
                     _resolve(self._echoes[identity])
@@ -177,12 +189,14 @@ class RedisStore:
     ) -> None:
         """Run a script and return when what it published has come back."""
         identity = uuid.uuid4().hex
-        change, echo = json.dumps([identity, kind, field, text]), json.dumps([identity, "", "", ""])
+        head, change, echo = f'["{identity}', f'", {json.dumps([kind, field, text])[1:]}', '", "", "", ""]'
         guard = "" if generation is None else str(generation)
         applied = self._echoes[identity] = asyncio.get_running_loop().create_future()
         try:
             outcome, held = await self._guard(
-                self.client.eval(script, len(hashes), *hashes, CHANNEL, field, text, change, guard, echo)
+                self.client.eval(
+                    script, len(hashes) + 1, *hashes, COUNTER, CHANNEL, field, text, head, change, guard, echo
+                )
             )
             if outcome == _OLDER:
                 raise _older(field, generation, records.read_intent(field, held).generation)
@@ -199,6 +213,7 @@ class RedisStore:
 
     async def _load(self) -> World:
         world = World()
+        self.position = int(await self.client.get(COUNTER) or 0)  # first: what is read after it holds these changes
         for kind in (NAMESPACES, ENVIRONMENTS, INTENTS, NODES):
             for field, text in sorted((await self._read(kind)).items()):
                 world = Change(kind, field, text).apply(world)

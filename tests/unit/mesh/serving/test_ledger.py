@@ -76,9 +76,24 @@ def test_of_the_endpoints_that_left_only_the_latest_are_remembered(monkeypatch: 
         came = world.with_node("local", [endpoint("reviews", BASELINE, f"r{number}")])
         ledger.note(world, came, number + 2)
         world = came
-    late = [Standing("gateway/main", "", 0, ("late",))]
+    late = [Standing("gateway/main", "", 1, ("late",))]
     waits = [bool(ledger.waiting_on_endpoint(f"{SHOP}/reviews/-/r{n}/0", world, late, 0.0)) for n in range(5)]
     assert waits == [False, False, True, True, True]
+
+
+def test_an_endpoint_never_known_here_may_be_used_by_proxies_that_have_not_settled_since_they_came() -> None:
+    ledger, world = Ledger(World(), 1, 0.0), World()
+    moving = Standing("gateway/main", "", 0, ("not yet acknowledged EDS",))
+    assert ledger.waiting_on_endpoint(f"{SHOP}/reviews/-/r1/0", world, [moving], 0.0)
+    assert not ledger.waiting_on_endpoint(f"{SHOP}/reviews/-/r1/0", world, [replace(moving, revision=1)], 0.0)
+
+
+def test_a_gateway_that_another_replica_saw_is_missed_from_then_on() -> None:
+    ledger = Ledger(World(), 1, 0.0, absence=30.0)
+    ledger.seen("gateway/main", 50.0)
+    ledger.seen("gateway/main", 40.0)
+    assert ledger.waiting_on_intent(REVIEWS, World(), [], 79.0) == ["gateway/main: not connected"]
+    assert ledger.waiting_on_intent(REVIEWS, World(), [], 80.0) == []
 
 
 def test_a_mesh_that_has_just_started_waits_for_gateways_that_may_come_back() -> None:
