@@ -11,8 +11,11 @@ from pathlib import Path
 import pytest
 
 TESTS = Path(__file__).parent
-ORDER = ("unit", "golden", "scenarios", "features", "contracts", "architecture", "docs", "integration", "e2e")
-TOGETHER = {"e2e": "e2e"}  # folder -> one group for all of it
+ORDER = (
+    *("unit", "golden", "scenarios", "features", "contracts", "architecture", "docs", "integration", "e2e"),
+    "kubernetes",  # last: CI builds the API server meanwhile
+)
+TOGETHER = {"e2e": "e2e", "kubernetes": "kubernetes"}  # folder -> one group for all of it
 BY_FILE = {"integration", "contracts", "features"}  # one group per file: its servers are started once
 
 
