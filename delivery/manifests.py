@@ -15,11 +15,18 @@ from delivery.releases import Manifest
 
 # Kinds with pods: a Service may select them though the local platform runs Deployments only.
 _POD_KINDS = frozenset({"Deployment", "StatefulSet", "DaemonSet", "ReplicaSet"})
-_UNDERSTOOD = frozenset({"Deployment", "Service", "ConfigMap", "Secret"})
-# Meaningful on Kubernetes and missed by nobody locally.
-_HARMLESS = frozenset(
-    {"HorizontalPodAutoscaler", "PodDisruptionBudget", "Namespace", "ServiceAccount", "NetworkPolicy"}
+# The order in which the objects of a service stand behind its Deployment. The last three mean something on Kubernetes
+# only; the local platform ignores them.
+_ORDER = (
+    "Service",
+    "ConfigMap",
+    "Secret",
+    "ServiceAccount",
+    "HorizontalPodAutoscaler",
+    "PodDisruptionBudget",
 )
+_UNDERSTOOD = frozenset({"Deployment", *_ORDER})
+_HARMLESS = frozenset({"Namespace", "NetworkPolicy"})  # of the whole project, and in place before it
 
 
 @dataclass(frozen=True)
@@ -51,16 +58,30 @@ def split_manifests(manifests: Sequence[Manifest], images: Mapping[str, str]) ->
 
 
 def _objects_of(deployment: Manifest, manifests: Sequence[Manifest]) -> tuple[Manifest, ...]:
-    """Return the Deployment, the Services that select its pods and the data it refers to, in a stable order."""
-    labels = _template_labels(deployment)
+    """Return the Deployment and what belongs to it, in a stable order.
+
+    That is the Services that select its pods, the data it refers to, its ServiceAccount, its autoscaler and budget.
+    """
     wanted = set(_references(_pod(deployment)))
-    found = [
-        item
-        for item in manifests
-        if (_kind(item) == "Service" and _selects(_selector(item), labels)) or (_kind(item), _name(item)) in wanted
-    ]
-    order = ("Service", "ConfigMap", "Secret")
-    return (deployment, *sorted(found, key=lambda item: (order.index(_kind(item)), _name(item))))
+    account = _pod(deployment).get("serviceAccountName")
+    if isinstance(account, str):
+        wanted.add(("ServiceAccount", account))
+    found = [item for item in manifests if (_kind(item), _name(item)) in wanted or _attached(item, deployment)]
+    return (deployment, *sorted(found, key=lambda item: (_ORDER.index(_kind(item)), _name(item))))
+
+
+def _attached(item: Manifest, deployment: Manifest) -> bool:
+    """Tell whether an object points at the Deployment or at its pods."""
+    labels = _template_labels(deployment)
+    match _kind(item):
+        case "Service":
+            return _selects(_selector(item), labels)
+        case "PodDisruptionBudget":
+            return _selects(_mapping(_selector(item), "matchLabels"), labels)
+        case "HorizontalPodAutoscaler":
+            target = _mapping(_spec(item), "scaleTargetRef")
+            return (target.get("kind"), target.get("name")) == ("Deployment", _name(deployment))
+    return False
 
 
 def _deployment_problems(
@@ -132,7 +153,7 @@ def _warnings(manifests: Sequence[Manifest], by_service: Mapping[str, tuple[Mani
     for item in manifests:
         kind = _kind(item)
         if kind not in _UNDERSTOOD and kind not in _HARMLESS:
-            yield f"{kind}/{_name(item)}: not used by the local platform"
+            yield f"{kind}/{_name(item)}: belongs to no service, so Colorlane does not deploy it"
         elif kind == "Service" and not _selector(item):
             yield f"Service/{_name(item)}: has no selector, so no service of this repository answers it"
     for service, objects in by_service.items():

@@ -46,7 +46,26 @@ spec: {selector: {app: reviews}, ports: [{port: 80, targetPort: http}]}
 ---
 {apiVersion: v1, kind: Secret, metadata: {name: keys}, data: {k: eA==}}
 ---
-{apiVersion: policy/v1, kind: PodDisruptionBudget, metadata: {name: reviews}, spec: {}}
+{apiVersion: policy/v1, kind: PodDisruptionBudget, metadata: {name: others}, spec: {}}
+"""
+
+ON_KUBERNETES = """
+apiVersion: policy/v1
+kind: PodDisruptionBudget
+metadata: {name: reviews}
+spec: {minAvailable: 1, selector: {matchLabels: {app: reviews}}}
+---
+apiVersion: autoscaling/v2
+kind: HorizontalPodAutoscaler
+metadata: {name: scaler}
+spec: {minReplicas: 2, maxReplicas: 4, scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: reviews}}
+---
+apiVersion: autoscaling/v2
+kind: HorizontalPodAutoscaler
+metadata: {name: of-others}
+spec: {maxReplicas: 4, scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: ratings}}
+---
+{apiVersion: v1, kind: ServiceAccount, metadata: {name: reader}}
 """
 
 
@@ -147,12 +166,24 @@ def test_all_problems_are_told_at_once() -> None:
     assert found[0] == "Service/reviews: spec.ports is empty. Give the port on which others call it"
 
 
+def test_what_scales_and_guards_a_service_travels_with_it() -> None:
+    objects = [*good(), *yaml.safe_load_all(ON_KUBERNETES)]
+    of(objects, "Deployment")["spec"]["template"]["spec"]["serviceAccountName"] = "reader"
+    found = split_manifests(objects, IMAGES)
+    assert [(item["kind"], item["metadata"]["name"]) for item in found.by_service["reviews"]][-3:] == [
+        ("ServiceAccount", "reader"),
+        ("HorizontalPodAutoscaler", "scaler"),
+        ("PodDisruptionBudget", "reviews"),
+    ]
+    assert found.warnings == ()
+
+
 def test_warnings() -> None:
     objects = [item for item in good() if item["kind"] not in {"Secret", "Service"}]
     objects.append({"kind": "CronJob", "metadata": {"name": "nightly"}})
     objects.append({"kind": "Service", "metadata": {"name": "database"}, "spec": {}})
     assert split_manifests(objects, IMAGES).warnings == (
-        "CronJob/nightly: not used by the local platform",
+        "CronJob/nightly: belongs to no service, so Colorlane does not deploy it",
         "Service/database: has no selector, so no service of this repository answers it",
         "Deployment/reviews: no Service selects it, so others cannot call it by name",
         "Deployment/reviews: refers to Secret keys, which is not among the manifests",
