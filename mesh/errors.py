@@ -2,6 +2,8 @@
 
 MeshError
 ├── Rejected      the caller's fault: names field, value and remedy (HTTP 4xx)
+│   ├── Unauthenticated  who asks is not known (401)
+│   ├── Forbidden        who asks is known, and may not (403)
 │   ├── NotFound  no such thing (404)
 │   └── Conflict  the mesh has seen something newer (409)
 ├── Transient     the world's fault for now: try again after `retry_after` seconds (503)
@@ -31,6 +33,18 @@ class Rejected(MeshError):
         self.field = field
         self.value = value
         self.remedy = remedy
+
+
+class Unauthenticated(Rejected):
+    """No token, or not a valid one."""
+
+    status = 401
+
+
+class Forbidden(Rejected):
+    """The caller is somebody else than who it says it is, or may not do this."""
+
+    status = 403
 
 
 class NotFound(Rejected):

@@ -19,9 +19,10 @@ GRACE_SECONDS = 10.0
 class Roll:
     """`live`: id -> base URL of the other replicas. `owed`: proxies (id -> namespace, "" for a gateway) of replicas
     that went a moment ago; they may be on their way to another. `gateways`: id -> seconds since any replica had it.
-    `leader`: the replica that counts telemetry, "" while there is none."""
+    `leader`: the replica that counts telemetry, "" while there is none; `term` rises when another takes the lead."""
 
     live: Mapping[str, str] = field(default_factory=dict)
     owed: Mapping[str, str] = field(default_factory=dict)
     gateways: Mapping[str, float] = field(default_factory=dict)
     leader: str = ""
+    term: int = 0

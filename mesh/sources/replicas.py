@@ -1,8 +1,8 @@
 """Replicas in Redis: who serves this mesh, kept by heartbeats that one script takes in and answers.
 
 Hashes `colorlane:mesh:replicas` (id -> milliseconds and URL), `:connected` (id -> its proxies, as JSON), `:gateways`
-(node id -> milliseconds when a replica last had it), and the key `:leader`, which ends by itself. Redis' clock is the
-only one, so replicas need not agree about the time. Neighbours: model.replicas, serving.fleet, bootstrap (beats).
+(node id -> milliseconds when a replica last had it), the key `:leader`, which ends by itself, and the hash `:term`, who
+led last and how often that changed. Redis' clock is the only one, so replicas need not agree about the time. Neighbours: model.replicas, serving.fleet, bootstrap (beats).
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from mesh.model.replicas import GRACE_SECONDS, LEASE_SECONDS, Roll
 
 PREFIX: Final = "colorlane:mesh:"
 LEADER: Final = PREFIX + "leader"
-KEYS: Final = (PREFIX + "replicas", PREFIX + "connected", PREFIX + "gateways", LEADER)
+KEYS: Final = (PREFIX + "replicas", PREFIX + "connected", PREFIX + "gateways", LEADER, PREFIX + "term")
 FORGET_SECONDS: Final = 60.0
 GATEWAY_SECONDS: Final = 86_400.0  # longer than any lease of weights
 
 # ARGV: id, url, lease, forget and gateway memory in ms, its proxies as JSON ("" where they are as they were), whether
-# it may lead, its gateways. Returns the replicas, the gateways, the leader, and the time.
+# it may lead, its gateways. Returns the time, the replicas, the gateways, the leader, and its term.
 _BEAT = """
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -44,8 +44,12 @@ local leader = redis.call('GET', KEYS[4])
 if ARGV[7] == '1' and (not leader or leader == id) then
   redis.call('SET', KEYS[4], id, 'PX', lease)
   leader = id
+  if redis.call('HGET', KEYS[5], 'leader') ~= id then
+    redis.call('HSET', KEYS[5], 'leader', id)
+    redis.call('HINCRBY', KEYS[5], 'number', 1)
+  end
 end
-return {tostring(now), found, gateways, leader or ''}
+return {tostring(now), found, gateways, leader or '', redis.call('HGET', KEYS[5], 'number') or '0'}
 """
 
 # Its proxies are owed from now on: as if its lease had ended. ARGV: id, url, lease in ms.
@@ -73,7 +77,7 @@ class RedisReplicas:
         the same as before; `leads`: whether it stands for leader. Raises `Transient` while Redis is away."""
         spans = [str(round(seconds * 1000)) for seconds in (self._lease, FORGET_SECONDS, GATEWAY_SECONDS)]
         told = "" if proxies is None else json.dumps(proxies, separators=(",", ":"))
-        now, replicas, seen, leader = await self._run(
+        now, replicas, seen, leader, term = await self._run(
             _BEAT, self._name, self._url, *spans, told, "1" if leads else "0", *gateways
         )
         live, gone = self._sorted(int(now), _pairs(replicas))
@@ -82,6 +86,7 @@ class RedisReplicas:
             owed=await self._owed_of(gone),
             gateways={name: (int(now) - int(at)) / 1000 for name, at in _pairs(seen).items()},
             leader=str(leader),
+            term=int(term),
         )
 
     async def leave(self) -> None:

@@ -57,7 +57,7 @@ return {1, ''}
 """
 _OLDER = 0
 
-# KEYS: namespaces, environments, intents, counter. ARGV as above. In one step, so that nothing can be written in between.
+# KEYS: namespaces, environments, intents, counter. ARGV as above. One step: nothing can be written in between.
 _FORGET = """
 redis.call('HDEL', KEYS[1], ARGV[2])
 for number = 2, 3 do
