@@ -10,7 +10,10 @@ from tests.docs.settings_page import client_variables, known, render
 
 PAGE = "docs/settings.md"
 # Variables that are set for applications, mark processes, or belong to the tests.
-FOREIGN = {"COLORLANE_PROCESS", "COLORLANE_REPLICA", "COLORLANE_WORKLOAD", "COLORLANE_TEST_POSTGRES_URL"}
+FOREIGN = {
+    *("COLORLANE_PROCESS", "COLORLANE_REPLICA", "COLORLANE_WORKLOAD"),
+    *("COLORLANE_TEST_POSTGRES_URL", "COLORLANE_TEST_KUBECONFIG"),
+}
 
 
 def test_the_page_is_up_to_date() -> None:
