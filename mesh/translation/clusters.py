@@ -13,7 +13,7 @@ from typing import Any
 
 from mesh.model.nouns import BASELINE
 from mesh.protos import message, pack
-from mesh.translation.naming import PASSTHROUGH, TUNNEL, inbound
+from mesh.translation.naming import NOWHERE, ORIGINAL, PASSTHROUGH, TUNNEL, inbound
 from mesh.translation.resources import Resource
 
 CACHED = 20_000
@@ -25,6 +25,10 @@ BREAKERS = {
 }
 CONNECT = {"seconds": 1}
 APP_IDLE = {"seconds": 3}  # below the keep-alive of common servers (Node and uvicorn: 5 s), which else race requests
+CAPTURED_CONNECT = {"seconds": 10}  # the destination may be far away
+# The connection has no idle limit of ours: a peer that is gone without a word is found by probes after 5 minutes.
+PROBES = {"keepalive_time": {"value": 240}, "keepalive_interval": {"value": 15}, "keepalive_probes": {"value": 4}}
+KEEP_ALIVE = {"tcp_keepalive": PROBES}
 HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 DNS_CACHE = {"name": PASSTHROUGH, "dns_lookup_family": "V4_PREFERRED"}
 
@@ -88,6 +92,30 @@ def passthrough() -> Resource:
         circuit_breakers=BREAKERS,
     )
     return Resource.of(PASSTHROUGH, cluster)
+
+
+@lru_cache(maxsize=1)
+def original() -> Resource:
+    """Where a captured connection was going, in the protocol that it speaks."""
+    cluster = message("envoy.config.cluster.v3.Cluster")(
+        name=ORIGINAL,
+        type="ORIGINAL_DST",
+        lb_policy="CLUSTER_PROVIDED",
+        connect_timeout=CAPTURED_CONNECT,
+        circuit_breakers=BREAKERS,
+        upstream_connection_options=KEEP_ALIVE,
+    )
+    options = message(HTTP_OPTIONS)(
+        use_downstream_protocol_config={"http_protocol_options": {}, "http2_protocol_options": {"allow_connect": True}}
+    )
+    cluster.typed_extension_protocol_options[HTTP_OPTIONS].CopyFrom(pack(options))
+    return Resource.of(ORIGINAL, cluster)
+
+
+@lru_cache(maxsize=1)
+def nowhere() -> Resource:
+    """Without an address: a connection that is led here is closed."""
+    return Resource.of(NOWHERE, message("envoy.config.cluster.v3.Cluster")(name=NOWHERE, type="STATIC"))
 
 
 def _own(name: str, port: int) -> Any:

@@ -259,8 +259,9 @@ local function tunnel(handle, headers)
   handle:clearRouteCache()
 end
 
-local function go_out(handle, headers)
-  if headers:get(":method") == "CONNECT" then return tunnel(handle, headers) end
+-- A captured CONNECT was sent to another proxy, not to this one.
+local function go_out(handle, headers, captured)
+  if headers:get(":method") == "CONNECT" and not captured then return tunnel(handle, headers) end
   local id = in_traceparent(headers:get("traceparent"))
   local request = id and requests[id]
   local color = carried(headers) or request and request.color or id and colors[sub(id, 1, 12)]
@@ -280,16 +281,18 @@ local function go_out(handle, headers)
   handle:clearRouteCache()
 end
 
--- Colours stay inside; a request for this very proxy is answered, not sent through it again.
-local function go_outside(handle, headers)
+-- Colours stay inside; a request for this very proxy is answered, not sent through it again. Captured ones cannot come
+-- back (their listener refuses its own port), and nobody who is not asked is named in Via: it changes what servers do.
+local function go_outside(handle, headers, captured)
+  strip(headers)
+  headers:remove(RECEIPT)
+  if captured then return end
   local via = headers:get("via")
   if via and find(via, OWN_NAME, 1, true) then
     handle:respond({ [":status"] = "508" }, "Colorlane: this address is the sidecar itself.\n")
     return
   end
   put(headers, "via", (via and via .. ", " or "") .. "1.1 " .. OWN_NAME)
-  strip(headers)
-  headers:remove(RECEIPT)
 end
 
 local function come_in(headers)
@@ -303,17 +306,17 @@ end
 
 function envoy_on_request(handle)
   local context = handle:filterContext()
-  local role, headers = context:get("role"), handle:headers()
+  local role, captured, headers = context:get("role"), context:get("captured"), handle:headers()
   if role == "outbound" then
-    go_out(handle, headers)
+    go_out(handle, headers, captured)
   elseif role == "inbound" then
     come_in(headers)
   elseif role == "gateway" then
     enter(handle, headers, context)
-  elseif headers:get(":method") == "CONNECT" and find(headers:get(":authority") or "", ":80$") then
+  elseif not captured and headers:get(":method") == "CONNECT" and find(headers:get(":authority") or "", ":80$") then
     tunnel(handle, headers)
   else
-    go_outside(handle, headers)
+    go_outside(handle, headers, captured)
   end
 end
 

@@ -44,6 +44,14 @@ def sidecar_outbound_filters(*, machine: str = SHARED_MACHINE) -> Filters:
     return _chain("outbound", machine, counted=True)
 
 
+def sidecar_captured_filters(*, machine: str = SHARED_MACHINE) -> Filters:
+    """Return the `HttpFilter`s of the listener that the application's captured calls arrive at.
+
+    Routes that leave the mesh from there need `captured_route`.
+    """
+    return _chain("outbound", machine, counted=True, captured=True)
+
+
 def sidecar_inbound_filters(*, machine: str = SHARED_MACHINE) -> Filters:
     """Return the `HttpFilter`s of the listener before the application. It counts nothing: the caller does."""
     return _chain("inbound", machine, counted=False)
@@ -61,6 +69,14 @@ def gateway_host(domain: str, *, trusted: bool = False) -> dict[str, Any]:
 def passthrough_host() -> dict[str, Any]:
     """Return `typed_per_filter_config` for a virtual host of destinations outside the mesh: colours stay inside."""
     return _per_route(role="passthrough")
+
+
+def captured_route() -> dict[str, Any]:
+    """Return `typed_per_filter_config` for a route out of the mesh that captured requests take, as `passthrough_host`.
+
+    Neither end knows of a proxy, so none is named to them, and a CONNECT is meant for the server it is sent to.
+    """
+    return _per_route(role="passthrough", captured=True)
 
 
 def route_metadata(service: str, lane: str = "") -> Any:
@@ -82,11 +98,11 @@ def script() -> str:
     return resources.files("mesh.translation").joinpath("colour.lua").read_text("utf-8")
 
 
-def _chain(role: str, machine: str, *, counted: bool) -> Filters:
+def _chain(role: str, machine: str, *, counted: bool, captured: bool = False) -> Filters:
     router = message("envoy.extensions.filters.http.router.v3.Router")(suppress_envoy_headers=True)
     router.upstream_log.extend(access.upstream_log() if counted else [])
     return [
-        _filter(COLOUR_FILTER, _colour(role, machine)),
+        _filter(COLOUR_FILTER, _colour(role, machine, captured=captured)),
         _filter(HOP_FILTER, _hop()),
         _filter(ROUTER_FILTER, router),
     ]
@@ -98,12 +114,14 @@ def _filter(name: str, config: Any) -> Any:
     )
 
 
-def _colour(role: str, machine: str) -> Any:
+def _colour(role: str, machine: str, *, captured: bool) -> Any:
     lua = message("envoy.extensions.filters.http.lua.v3.Lua")(shared_vm_id=machine)
     lua.default_source_code.inline_string = script()
     # The script says itself when the route is to be chosen anew: at most once, and not at all where nothing changed.
     lua.clear_route_cache.value = False
     lua.filter_context.fields["role"].string_value = role
+    if captured:
+        lua.filter_context.fields["captured"].bool_value = True
     return lua
 
 

@@ -21,11 +21,11 @@ UPGRADES = [{"upgrade_type": "websocket"}]
 @lru_cache(maxsize=CACHED)
 def gateway(address: str, port: int) -> Resource:
     """The gateway's door."""
-    manager = _manager("gateway", filters.gateway_filters())
+    manager = connection_manager("gateway", filters.gateway_filters())
     manager.use_remote_address.value = True
     manager.normalize_path.value = True
-    manager.local_reply_config.CopyFrom(_readable())
-    _from_routes(manager, naming.GATEWAY_ROUTES)
+    manager.local_reply_config.CopyFrom(readable())
+    from_routes(manager, naming.GATEWAY_ROUTES)
     return _listener(naming.GATEWAY_LISTENER, address, port, manager, direction="INBOUND")
 
 
@@ -37,11 +37,11 @@ def outbound(address: str, port: int, namespace: str) -> Resource:
     proxying = message("envoy.extensions.filters.network.http_connection_manager.v3.HttpFilter")(
         name="envoy.filters.http.dynamic_forward_proxy", typed_config=pack(config)
     )
-    manager = _manager("outbound", [*chain[:-1], proxying, chain[-1]])
+    manager = connection_manager("outbound", [*chain[:-1], proxying, chain[-1]])
     manager.upgrade_configs.add(upgrade_type="CONNECT")
     manager.generate_request_id.value = False
-    manager.local_reply_config.CopyFrom(_readable())
-    _from_routes(manager, naming.outbound_routes(namespace))
+    manager.local_reply_config.CopyFrom(readable())
+    from_routes(manager, naming.outbound_routes(namespace))
     return _listener(naming.OUTBOUND_LISTENER, address, port, manager, direction="OUTBOUND")
 
 
@@ -49,10 +49,10 @@ def outbound(address: str, port: int, namespace: str) -> Resource:
 def inbound(address: str, port: int, inbound_port: int) -> Resource:
     """A sidecar's door for one Service port: straight to the application."""
     name = naming.inbound(port)
-    manager = _manager("inbound", filters.sidecar_inbound_filters())
+    manager = connection_manager("inbound", filters.sidecar_inbound_filters())
     manager.generate_request_id.value = False
     manager.http2_protocol_options.allow_connect = True
-    manager.local_reply_config.CopyFrom(_marked())
+    manager.local_reply_config.CopyFrom(marked())
     manager.route_config.name = name
     manager.route_config.response_headers_to_remove.append(naming.FAILURE_HEADER)  # ours alone to say
     host = manager.route_config.virtual_hosts.add(name=name, domains=["*"])
@@ -62,7 +62,8 @@ def inbound(address: str, port: int, inbound_port: int) -> Resource:
     return _listener(name, address, inbound_port, manager, needs=(name,), direction="INBOUND")
 
 
-def _manager(stat_prefix: str, chain: list[Any]) -> Any:
+def connection_manager(stat_prefix: str, chain: list[Any]) -> Any:
+    """Return a connection manager with the filters of a role, without routes."""
     return message(MANAGER)(
         stat_prefix=stat_prefix,
         http_filters=chain,
@@ -73,7 +74,8 @@ def _manager(stat_prefix: str, chain: list[Any]) -> Any:
     )
 
 
-def _from_routes(manager: Any, name: str) -> None:
+def from_routes(manager: Any, name: str) -> None:
+    """Let a connection manager take its routes from the table `name`, over RDS."""
     manager.rds.route_config_name = name
     manager.rds.config_source.ads.SetInParent()
     manager.rds.config_source.resource_api_version = 2  # V3
@@ -97,7 +99,7 @@ def _flags(*flags: str) -> Mapping[str, object]:
     return {"response_flag_filter": {"flags": flags}}
 
 
-def _readable() -> Any:
+def readable() -> Any:
     """A request that no replica could take is told so in words."""
     text = "Colorlane: %REQ(:authority)% has no healthy replica for this request (%RESPONSE_FLAGS%).\n"
     return message(f"{MANAGER.rpartition('.')[0]}.LocalReplyConfig")(
@@ -111,7 +113,7 @@ def _readable() -> Any:
     )
 
 
-def _marked() -> Any:
+def marked() -> Any:
     """Say whether the application saw the request, for the caller's retries (translation.retries)."""
     return message(f"{MANAGER.rpartition('.')[0]}.LocalReplyConfig")(
         mappers=[

@@ -16,6 +16,11 @@ GATEWAY_ROUTES: Final = "gateway"
 OUTBOUND_LISTENER: Final = "outbound"
 PASSTHROUGH: Final = "passthrough"
 TUNNEL: Final = "tunnel"
+CAPTURED_OUTBOUND: Final = "captured-outbound"
+CAPTURED_INBOUND: Final = "captured-inbound"
+DNS_LISTENER: Final = "dns"
+ORIGINAL: Final = "original"  # wherever the captured connection was going
+NOWHERE: Final = "nowhere"
 RUNTIME_LAYER: Final = "colorlane"  # as in the bootstrap that mesh.sidecar writes
 
 FAILURE_HEADER: Final = "x-colorlane-failure"
@@ -56,3 +61,13 @@ def outbound_routes(namespace: str) -> str:
 def inbound(port: int) -> str:
     """Name of a sidecar's inbound listener and cluster for a Service port."""
     return f"inbound|{port}"
+
+
+def hosts(service: str, namespace: str) -> list[str]:
+    """What applications call a service by, as on Kubernetes."""
+    return [
+        service,
+        f"{service}.{namespace}",
+        f"{service}.{namespace}.svc",
+        f"{service}.{namespace}.svc.cluster.local",
+    ]

@@ -19,6 +19,7 @@ from mesh.translation import filters, naming, retries
 from mesh.translation.resources import Resource
 
 CODE_BYTES = 6
+CAPTURED_MARK = "colorlane.captured"  # of connections (translation.captured), in Envoy's filter state
 CACHED = 20_000
 
 
@@ -52,7 +53,7 @@ def sidecar_routes(namespace: str, lanes: Mapping[str, ServiceLanes]) -> Resourc
     """Return the table of the calls that applications of a namespace make."""
     name = naming.outbound_routes(namespace)
     routing = message("envoy.config.route.v3.RouteConfiguration")(name=name)
-    needs: set[str] = {naming.PASSTHROUGH, naming.TUNNEL}
+    needs: set[str] = {naming.ORIGINAL, naming.PASSTHROUGH, naming.TUNNEL}
     for service, plan in sorted(lanes.items()):
         unnamed = _unnamed_port(plan)
         for port, _ in plan.ports:
@@ -60,6 +61,7 @@ def sidecar_routes(namespace: str, lanes: Mapping[str, ServiceLanes]) -> Resourc
             host = routing.virtual_hosts.add(name=f"{service}:{port}", domains=domains)
             needs |= _select(host, namespace, plan, service, port)
     outside = routing.virtual_hosts.add(name="outside", domains=["*"])
+    _captured(outside)
     for name_, config in filters.passthrough_host().items():
         outside.typed_per_filter_config[name_].CopyFrom(config)
     _connect(outside.routes.add(), naming.PASSTHROUGH)
@@ -69,6 +71,22 @@ def sidecar_routes(namespace: str, lanes: Mapping[str, ServiceLanes]) -> Resourc
     back_in = routing.virtual_hosts.add(name="tunnel", domains=[filters.TUNNEL_HOST])
     _connect(back_in.routes.add(), naming.TUNNEL)
     return Resource.of(name, routing, needs=tuple(sorted(needs)))
+
+
+def _captured(outside: Any) -> None:
+    """Send captured requests where they were going; those of the explicit proxy have no such place, nor the mark."""
+    for connecting in (True, False):
+        route = outside.routes.add()
+        if connecting:
+            route.match.connect_matcher.SetInParent()
+        else:
+            route.match.prefix = "/"
+        route.match.filter_state.add(key=CAPTURED_MARK, string_match={"exact": CAPTURED_MARK})
+        route.route.cluster = naming.ORIGINAL
+        route.route.timeout.SetInParent()
+        route.route.idle_timeout.SetInParent()  # 0: as without us
+        for name, config in filters.captured_route().items():
+            route.typed_per_filter_config[name].CopyFrom(config)
 
 
 def _connect(route: Any, cluster: str) -> None:
@@ -96,12 +114,7 @@ def _unnamed_port(plan: ServiceLanes) -> int:
 
 
 def _names(service: str, namespace: str, port: int, *, bare: bool) -> list[str]:
-    hosts = [
-        service,
-        f"{service}.{namespace}",
-        f"{service}.{namespace}.svc",
-        f"{service}.{namespace}.svc.cluster.local",
-    ]
+    hosts = naming.hosts(service, namespace)
     return [f"{host}:{port}" for host in hosts] + (hosts if bare else [])
 
 

@@ -12,7 +12,7 @@ from mesh.model.lanes import Lane, Member, ServiceLanes, service_lanes
 from mesh.model.nouns import Intent, LaneKey, Namespace
 from mesh.model.proxies import Gateway, Proxy, Sidecar
 from mesh.model.world import World
-from mesh.translation import clusters, endpoints, listeners, naming, routes
+from mesh.translation import captured, clusters, endpoints, listeners, naming, routes
 from mesh.translation.endpoints import Replicas, ready_replicas
 from mesh.translation.holding import Ways
 from mesh.translation.resources import CLUSTER, ENDPOINTS, LISTENER, ROUTES, Resource, Table, table
@@ -68,10 +68,11 @@ class Translation:
             clusters.passthrough(),
             clusters.tunnel(proxy.outbound),
             *(clusters.application(port.port, port.target, port.protocol) for port in proxy.ports),
+            *captured.own_clusters(proxy.capture),
         )
         name = proxy.namespace
         ways = Ways({name: part.lanes}, lambda lanes: routes.sidecar_routes(name, lanes[name]))
-        return self._view(part, {**part.clusters, **table(*own)}, _sidecar_doors(proxy), ways)
+        return self._view(part, {**part.clusters, **table(*own)}, _sidecar_doors(proxy, part), ways)
 
     def _with_ports(self, proxy: Sidecar) -> Sidecar:
         """A sidecar whose bootstrap did not know its ports has those of its endpoint."""
@@ -115,9 +116,10 @@ def _with_weights(before: Translation, world: World, revision: int, reweighted: 
     return replace(before, revision=revision, world=world, parts=parts, gateway=gateway)
 
 
-def _sidecar_doors(proxy: Sidecar) -> Table:
+def _sidecar_doors(proxy: Sidecar, part: NamespacePart) -> Table:
     inbound = (listeners.inbound(proxy.address, port.port, port.inbound) for port in proxy.ports)
-    return table(listeners.outbound("127.0.0.1", proxy.outbound, proxy.namespace), *inbound)
+    explicit = listeners.outbound("127.0.0.1", proxy.outbound, proxy.namespace)
+    return table(explicit, *inbound, *captured.listeners(proxy, part.lanes))
 
 
 def _namespace_part(world: World, namespace: str, before: NamespacePart | None = None) -> NamespacePart:
