@@ -118,9 +118,7 @@ class Fleet:
         position, known = ledger.mark_of_endpoint(endpoint_id).position, ledger.knows(endpoint_id)
         theirs = await self._ask_all("endpoint", {"id": endpoint_id})
         namespace = lane_of_endpoint(endpoint_id).namespace
-        found = self._join(
-            namespace, mine, theirs, lambda one: one.position >= position and one.away, absent=known
-        )
+        found = self._join(namespace, mine, theirs, lambda one: one.position >= position and one.away, absent=known)
         ledger.settle(endpoint_id, self.hub.world, found)
         return found
 
@@ -165,9 +163,7 @@ class Fleet:
         answers = await self._each(path, since)
         return {name: None if answer is None else self._read(name, answer) for name, answer in answers.items()}
 
-    async def _each(
-        self, path: str, query: Callable[[str], Mapping[str, str]]
-    ) -> dict[str, Mapping[str, Any] | None]:
+    async def _each(self, path: str, query: Callable[[str], Mapping[str, str]]) -> dict[str, Mapping[str, Any] | None]:
         live = dict(self.roll.live)
         answers = await asyncio.gather(*(self._peers.ask(url, path, query(name)) for name, url in live.items()))
         # One that went while it was asked is not waited for: its proxies are owed by now.

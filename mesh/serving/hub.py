@@ -1,7 +1,8 @@
 """Hub: the world now, the streams that follow it, and who has accepted what. One asyncio loop, no locks.
 
 A change of the world raises the revision and wakes the pusher, which translates once and hands each stream its view;
-changes that come meanwhile are taken together. Neighbours: streams (gRPC), api (reads and writes), sources, fleet (other replicas' hubs).
+changes that come meanwhile are taken together. Neighbours: streams (gRPC), api (reads and writes), sources,
+fleet (other replicas' hubs).
 """
 
 from __future__ import annotations

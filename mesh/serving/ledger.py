@@ -156,9 +156,7 @@ def behind_of(lane: LaneKey, revision: int, standings: Iterable[Standing]) -> li
         for reason in each.waiting_on or ("not yet told",)
     ]
     return found + [
-        f"{each.proxy}: {each.refused[lane]}"
-        for each in relevant
-        if each.revision >= revision and lane in each.refused
+        f"{each.proxy}: {each.refused[lane]}" for each in relevant if each.revision >= revision and lane in each.refused
     ]
 
 

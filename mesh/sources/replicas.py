@@ -2,7 +2,8 @@
 
 Hashes `colorlane:mesh:replicas` (id -> milliseconds and URL), `:connected` (id -> its proxies, as JSON), `:gateways`
 (node id -> milliseconds when a replica last had it), the key `:leader`, which ends by itself, and the hash `:term`, who
-led last and how often that changed. Redis' clock is the only one, so replicas need not agree about the time. Neighbours: model.replicas, serving.fleet, bootstrap (beats).
+led last and how often that changed. Redis' clock is the only one, so replicas need not agree about the
+time. Neighbours: model.replicas, serving.fleet, bootstrap (beats).
 """
 
 from __future__ import annotations
