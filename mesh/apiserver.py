@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from typing import Any, Final
 
 import aiohttp
@@ -72,7 +72,7 @@ class ApiServer:
         query = {"fieldManager": FIELD_MANAGER, "force": str(force).lower()}
         return await self.send("PATCH", path, body, query=query, content=APPLY)
 
-    async def events(self, path: str, query: Json, *, silence: float) -> AsyncIterator[dict[str, Any]]:
+    async def events(self, path: str, query: Json, *, silence: float) -> AsyncGenerator[dict[str, Any], None]:
         """Watch: yield events until the API server ends it. No byte for `silence` seconds raises `Transient`."""
         limits = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=silence)
         response = await self._request("GET", path, {**query, "watch": "true"}, limits)

@@ -104,7 +104,11 @@ class Port:
 
 @dataclass(frozen=True)
 class Endpoint:
-    """One replica with its sidecar; `id` is also the node.id of that Envoy. `node` registered it."""
+    """One replica with its sidecar; `id` is also the node.id of that Envoy. `node` registered it.
+
+    `locality`: where it runs, `<region>/<zone>`, "" where that is not known. `managed`: intents say whether it takes
+    traffic; a replica that is not takes some as soon as it is ready, unless there is an intent for its lane.
+    """
 
     id: str
     node: str
@@ -116,6 +120,8 @@ class Endpoint:
     ports: tuple[Port, ...]
     outbound: int
     state: State
+    locality: str = ""
+    managed: bool = True
 
     @property
     def key(self) -> LaneKey:
