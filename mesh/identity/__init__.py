@@ -1,6 +1,6 @@
 """Identity: the mesh's own certificate authority, and certificates that renew themselves. Used by the mesh's servers.
 
-    authority = await Authority.open(FileVault(path) or SecretVault(api_client, namespace))
+    authority = await Authority.open(FileVault(path) or SecretVault(api_server, namespace))
     serving = ServingCertificate(authority.keyring, mesh_names("colorlane-mesh", "colorlane"))
     tasks.create_task(authority.keep())              # follows the vault; renews the root years before its end
     server.add_secure_port(address, grpc_credentials(serving))

@@ -7,83 +7,60 @@ A Secret that exists without our keys counts as empty, so that an installation m
 from __future__ import annotations
 
 import base64
-import http
+from typing import Any
 
-import aiohttp
-from kubernetes.aio import client
-
-from mesh.errors import Rejected, Transient
+from mesh.apiserver import ApiServer
+from mesh.errors import Conflict, NotFound
 from mesh.identity.authority import Stored
 from mesh.identity.keyring import Keyring
 
 NAME = "colorlane-mesh-ca"
 ROOTS_KEY = "roots.pem"  # certificates with keys: what we read back
 BUNDLE_KEY = "ca.crt"  # certificates only, for people and programs that want to trust the mesh
-TIMEOUT = 10.0
-
-AWAY = (aiohttp.ClientError, TimeoutError, OSError)
 
 
 class SecretVault:
-    """`api` is an open client of the cluster."""
+    """Methods raise what `ApiServer` raises: Transient, Denied, Rejected."""
 
-    def __init__(self, api: client.ApiClient, namespace: str, *, name: str = NAME) -> None:
-        self._core = client.CoreV1Api(api)
-        self._namespace = namespace
-        self._name = name
-        self._empty_mark = ""  # resourceVersion of a Secret that is there without roots
+    def __init__(self, api: ApiServer, namespace: str, *, name: str = NAME) -> None:
+        self._api = api
+        self._folder = f"/api/v1/namespaces/{namespace}/secrets"
+        self._metadata = {"name": name, "namespace": namespace, "labels": {"app.kubernetes.io/part-of": "colorlane"}}
+        self._empty: dict[str, Any] = {}  # metadata of a Secret that is there without roots
 
     async def read(self) -> Stored | None:
         """See `Vault`."""
+        self._empty = {}
         try:
-            secret = await self._core.read_namespaced_secret(self._name, self._namespace, _request_timeout=TIMEOUT)
-        except client.ApiException as error:
-            if error.status == http.HTTPStatus.NOT_FOUND:
-                self._empty_mark = ""
-                return None
-            raise self._refused("read", error) from error
-        except AWAY as error:
-            raise Transient(f"the API server does not answer: {error!r}") from error
-        mark = (secret.metadata and secret.metadata.resource_version) or ""
-        text = base64.b64decode((secret.data or {}).get(ROOTS_KEY, ""))
-        self._empty_mark = "" if text else mark
-        return Stored(Keyring.from_pem(text), mark) if text else None
+            secret = await self._api.get(f"{self._folder}/{self._metadata['name']}")
+        except NotFound:
+            return None
+        text = base64.b64decode((secret.get("data") or {}).get(ROOTS_KEY, ""))
+        if text:
+            return Stored(Keyring.from_pem(text), secret["metadata"]["resourceVersion"])
+        self._empty = secret["metadata"]
+        return None
 
     async def write(self, keyring: Keyring, over: Stored | None) -> bool:
         """See `Vault`. 409, or a Secret that has gone, means that another one was first."""
-        mark = over.mark if over else self._empty_mark
-        body = self._body(keyring, mark)
+        mark = over.mark if over else self._empty.get("resourceVersion", "")
         try:
             if mark:
-                await self._core.replace_namespaced_secret(self._name, self._namespace, body, _request_timeout=TIMEOUT)
+                path = f"{self._folder}/{self._metadata['name']}"
+                await self._api.send("PUT", path, self._secret(keyring, {"resourceVersion": mark}))
             else:
-                await self._core.create_namespaced_secret(self._namespace, body, _request_timeout=TIMEOUT)
-        except client.ApiException as error:
-            if error.status == http.HTTPStatus.CONFLICT or (mark and error.status == http.HTTPStatus.NOT_FOUND):
-                return False
-            raise self._refused("write", error) from error
-        except AWAY as error:
-            raise Transient(f"the API server does not answer: {error!r}") from error
+                await self._api.send("POST", self._folder, self._secret(keyring, {}))
+        except (Conflict, NotFound):
+            return False
         return True
 
-    def _body(self, keyring: Keyring, mark: str) -> client.V1Secret:
+    def _secret(self, keyring: Keyring, mark: dict[str, str]) -> dict[str, Any]:
         data = {ROOTS_KEY: keyring.to_pem(), BUNDLE_KEY: keyring.bundle()}
-        labels = {"app.kubernetes.io/part-of": "colorlane", "app.kubernetes.io/managed-by": "colorlane-mesh"}
-        return client.V1Secret(
-            metadata=client.V1ObjectMeta(
-                name=self._name, namespace=self._namespace, labels=labels, resource_version=mark or None
-            ),
-            type="Opaque",
-            data={key: base64.b64encode(text).decode() for key, text in data.items()},
-        )
-
-    def _refused(self, verb: str, error: client.ApiException) -> Rejected | Transient:
-        where = f"Secret {self._namespace}/{self._name}"
-        if error.status in (http.HTTPStatus.FORBIDDEN, http.HTTPStatus.UNAUTHORIZED):
-            return Rejected(
-                f"may not {verb} {where} ({error.status})",
-                field="RBAC",
-                value=where,
-                remedy="give the mesh's ServiceAccount get, create and update on this Secret",
-            )
-        return Transient(f"cannot {verb} {where}: {error.status} {error.reason}")
+        kept = {key: self._empty[key] for key in ("labels", "annotations") if key in self._empty}
+        return {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "type": "Opaque",
+            "metadata": self._metadata | kept | mark,
+            "data": {key: base64.b64encode(text).decode() for key, text in data.items()},
+        }

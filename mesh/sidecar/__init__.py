@@ -13,19 +13,29 @@ The contract, for the local platform and the supervisor:
    `FLUSH_SECONDS` after the last request: what it counted since its last export (one a second) is lost with it.
 5. After a crash start it again with the same file. Node ids are unique; telemetry tells the two lives apart by itself.
 
+On Kubernetes nothing is written: `pod_bootstrap(...)` is an argument of the injected container (mesh.injection), whose
+command `python -m mesh.sidecar` becomes Envoy. `Door` is how such a proxy shows who it is, gateways included.
+
 `ready`, `drain` and `in_flight` never raise for a proxy that does not answer: they return False, False and None.
 """
 
 from mesh.sidecar.bootstrap import Port, gateway_bootstrap, sidecar_bootstrap
+from mesh.sidecar.door import Door
+from mesh.sidecar.pod import HEALTH_PATH, POD_VARIABLES, pod_arguments, pod_bootstrap
 from mesh.sidecar.process import FLUSH_SECONDS, drain, envoy_argv, in_flight, ready
 
 __all__ = [
     "FLUSH_SECONDS",
+    "HEALTH_PATH",
+    "POD_VARIABLES",
+    "Door",
     "Port",
     "drain",
     "envoy_argv",
     "gateway_bootstrap",
     "in_flight",
+    "pod_arguments",
+    "pod_bootstrap",
     "ready",
     "sidecar_bootstrap",
 ]

@@ -11,9 +11,9 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
+from mesh.sidecar.door import TYPES, Door
 from mesh.translation import metricnames
 
-TYPES = "type.googleapis.com/envoy."
 MESH_CLUSTER = "colorlane-mesh"
 RUNTIME_LAYER = "colorlane"
 MAX_CONNECTIONS = 20_000
@@ -64,7 +64,8 @@ def sidecar_bootstrap(
         "address": address,
         "ports": [asdict(port) for port in ports],
     }
-    return _bootstrap(node_id, f"{service}.{namespace}", metadata, xds_address, xds_port, admin_port)
+    document = bootstrap_document(node_id, f"{service}.{namespace}", metadata, xds_address, xds_port, admin_port)
+    return json.dumps(document, indent=1, sort_keys=True)
 
 
 def gateway_bootstrap(
@@ -75,15 +76,33 @@ def gateway_bootstrap(
     admin_port: int,
     *,
     xds_address: str = "127.0.0.1",
+    door: Door | None = None,
 ) -> str:
-    """Return the bootstrap (JSON) of a gateway; its node id is `gateway/<name>`."""
+    """Return the bootstrap (JSON) of a gateway; its node id is `gateway/<name>`. `door`: how it shows who it is."""
     metadata = {"role": "gateway", "name": name, "address": listen_address, "port": listen_port}
-    return _bootstrap(f"gateway/{name}", "gateway", metadata, xds_address, xds_port, admin_port)
+    document = bootstrap_document(f"gateway/{name}", "gateway", metadata, xds_address, xds_port, admin_port, door)
+    return json.dumps(document, indent=1, sort_keys=True)
 
 
-def _bootstrap(node: str, cluster: str, metadata: Json, xds_address: str, xds_port: int, admin_port: int) -> str:
+def bootstrap_document(
+    node: str,
+    cluster: str,
+    metadata: Json,
+    xds_address: str,
+    xds_port: int,
+    admin_port: int,
+    door: Door | None = None,
+    *,
+    clusters: Sequence[Json] = (),
+    listeners: Sequence[Json] = (),
+) -> Json:
+    """Return the bootstrap of any proxy of ours, as JSON's types. Without a `door` the mesh is spoken to in clear.
+
+    `clusters`, `listeners`: what else stands in it for the proxy's whole life.
+    """
+    static = {"clusters": [_mesh_cluster(xds_address, xds_port, door), *clusters]}
     ads = {"ads": {}, "resource_api_version": "V3", "initial_fetch_timeout": "0s"}
-    document = {
+    return {
         "node": {"id": node, "cluster": cluster, "metadata": metadata},
         "admin": {
             "address": _address("127.0.0.1", admin_port),
@@ -91,13 +110,12 @@ def _bootstrap(node: str, cluster: str, metadata: Json, xds_address: str, xds_po
         },
         "dynamic_resources": {"ads_config": _ads_config(), "cds_config": ads, "lds_config": ads},
         "layered_runtime": _runtime(),
-        "static_resources": {"clusters": [_mesh_cluster(xds_address, xds_port)]},
+        "static_resources": {**static, **({"listeners": list(listeners)} if listeners else {})},
         "stats_config": _stats_config(),
         "stats_flush_interval": "1s",
         "stats_sinks": [_stats_sink(node)],
         "overload_manager": _overload(),
     }
-    return json.dumps(document, indent=1, sort_keys=True)
 
 
 def _ads_config() -> Json:
@@ -117,15 +135,17 @@ def _runtime() -> Json:
     return {"layers": [{"name": RUNTIME_LAYER, "rtds_layer": {"name": RUNTIME_LAYER, "rtds_config": rtds}}]}
 
 
-def _mesh_cluster(address: str, port: int) -> Json:
+def _mesh_cluster(address: str, port: int, door: Door | None) -> Json:
     endpoint = {"endpoint": {"address": _address(address, port)}}
     # Pings find a mesh that is gone without a FIN (a dead host) within 15 s.
     keepalive = {"connection_keepalive": {"interval": "10s", "timeout": "5s"}}
     http2 = {
         "@type": f"{TYPES}extensions.upstreams.http.v3.HttpProtocolOptions",
         "explicit_http_config": {"http2_protocol_options": keepalive},
+        **({"http_filters": door.filters()} if door else {}),
     }
     return {
+        **({"transport_socket": door.socket(address)} if door else {}),
         "name": MESH_CLUSTER,
         "type": "STRICT_DNS",
         "connect_timeout": "1s",
