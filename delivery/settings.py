@@ -24,7 +24,13 @@ class Settings(BaseSettings):
     api_token: str = Field("", repr=False, description="Bearer token; demanded as soon as api_host is not loopback.")
     gateway_host: str = Field("127.0.0.1", description="Loopback: applications are shown to this machine only.")
     gateway_port: int = Field(8080, ge=0, le=65535, description="Where users meet the applications.")
+    gateway_name: str = Field("main", description="Name of this gateway's Envoy; several need one each.")
+    xds_address: str = Field(
+        "127.0.0.1", description="Host the gateway finds the mesh at; also its certificate's name."
+    )
     xds_port: int = Field(15010, ge=0, le=65535, description="gRPC of the mesh; Istio's number.")
+    xds_ca_file: Path | None = Field(None, description="PEM of the mesh's roots: the gateway speaks TLS to the mesh.")
+    xds_token_file: Path | None = Field(None, description="Token the gateway shows; may be replaced at any time.")
     mesh_port: int = Field(15012, ge=0, le=65535, description="HTTP API of the mesh.")
     mesh_url: str = Field("", description="Base URL of the mesh's HTTP API; empty: loopback and mesh_port.")
 
