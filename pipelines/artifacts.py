@@ -1,8 +1,9 @@
-"""Artifact store: trees by the digest of their content, and an index from content key to digest. Neighbour: runner.
+"""Artifact store: trees and images by digest, and an index from content key to digest. Neighbours: runner, shelf.
 
 Layout under the state directory:
 
     artifacts/sha256/<hex>/    a tree; complete from the moment it has this name, its files read-only
+    artifacts/images/          images: see shelf
     builds/<key>.json          which artifact the content key gave
     builds/<key>.lock          held by the worker that builds this key
     builds/work/<random>/      a job's workspace and its lock; left behind only by a killed worker, then collected
@@ -27,6 +28,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipelines.errors import Rejected
+from pipelines.shelf import ImageShelf
 
 MAX_BYTES = 2 * 1024**3  # of one artifact
 MAX_ENTRIES = 200_000
@@ -50,6 +52,7 @@ class ArtifactStore:
 
     def __init__(self, state: Path) -> None:
         self._artifacts = state / "artifacts" / "sha256"
+        self.images = ImageShelf(state / "artifacts" / "images")
         self._builds = state / "builds"
         self._work = self._builds / "work"
 
@@ -61,8 +64,8 @@ class ArtifactStore:
         return self._artifacts / match.group(1)
 
     def has(self, digest: str) -> bool:
-        """Tell whether the artifact's files are here."""
-        return self.artifact_path(digest).is_dir()
+        """Tell whether the artifact's files are here, or, of an image, its record."""
+        return self.artifact_path(digest).is_dir() or self.images.get(digest) is not None
 
     def find_artifact(self, key: str) -> str | None:
         """Return the digest that the content key was built to, when its files are still here."""
@@ -77,6 +80,7 @@ class ArtifactStore:
         """Make the artifact count as new for `collect`: somebody is about to use it."""
         with suppress(OSError):
             os.utime(self.artifact_path(digest))
+        self.images.touch(digest)
 
     def remember(self, key: str, digest: str) -> None:
         """Record that the key gives this artifact."""
@@ -137,14 +141,14 @@ class ArtifactStore:
     def collect(self, keep: Collection[str], *, now: float, min_age: float = 600.0) -> int:
         """Delete artifacts not in `keep` that are older than `min_age` seconds; return how many.
 
-        The age protects what a job has just built and nobody refers to yet. Workspaces of killed workers go too.
+        Of images in a registry only the record goes. The age protects what a job has just built and nobody refers to yet. Workspaces of killed workers go too.
         """
         for path in _children(self._work):
             if _age(path, now) > _SETTLED:
                 _remove_unlocked(path / ".lock", path)
         names = {self.artifact_path(digest).name for digest in keep}
         doomed = [path for path in _children(self._artifacts) if path.name not in names and _age(path, now) > min_age]
-        gone = {f"sha256:{path.name}" for path in doomed}
+        gone = {f"sha256:{path.name}" for path in doomed} | self.images.collect(keep, now=now, min_age=min_age)
         for entry in _children(self._builds, "*.json"):
             with suppress(OSError, ValueError, KeyError, TypeError):
                 if json.loads(entry.read_text())["artifact"] in gone:
@@ -154,7 +158,7 @@ class ArtifactStore:
         for lock in _children(self._builds, "*.lock"):
             if not lock.with_suffix(".json").exists():
                 _remove_unlocked(lock, lock)
-        return len(doomed)
+        return len(gone)
 
     def _entry(self, key: str) -> Path:
         if not _KEY.fullmatch(key):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -33,6 +33,8 @@ class TreeEntry:
 
 
 Tree = Mapping[str, TreeEntry]
+Builder = str | Callable[[ServiceSpec, Tree], str]
+"""What makes equal sources unequal artifacts: one text for all services, or one for each."""
 
 
 class Action(StrEnum):
@@ -85,18 +87,19 @@ def _literal_prefix(pattern: str) -> str:
     return re.split(r"[*?\[\\ ]", pattern.lstrip("/"), maxsplit=1)[0].rstrip("/") if anchored else ""
 
 
-def content_key(service: ServiceSpec, tree: Tree, builder: str = BUILDER) -> str:
+def content_key(service: ServiceSpec, tree: Tree, builder: Builder = BUILDER) -> str:
     """Return 64 hex digits that are equal when a build would see equal files, commands and builder.
 
     Timeouts are no part of it: they decide whether there is a result, never which.
     """
     files = [[entry.path, entry.mode, entry.blob] for entry in watched_files(service, tree).values()]
     commands = [command.command if command else "" for command in (service.build, service.test)]
-    canonical = json.dumps([builder, service.path, commands, files], separators=(",", ":"))
+    made_by = builder if isinstance(builder, str) else builder(service, tree)
+    canonical = json.dumps([made_by, service.path, commands, files], separators=(",", ":"))
     return hashlib.sha256(canonical.encode("utf-8", "surrogateescape")).hexdigest()
 
 
-def content_keys(spec: Spec, tree: Tree, builder: str = BUILDER) -> dict[str, str]:
+def content_keys(spec: Spec, tree: Tree, builder: Builder = BUILDER) -> dict[str, str]:
     """Return service -> content key; ask the builds' index for these before `plan`."""
     return {name: content_key(service, tree, builder) for name, service in spec.services.items()}
 
@@ -109,26 +112,28 @@ def plan(
     *,
     base_spec: Spec | None = None,
     since: str = "the base",
-    builder: str = BUILDER,
+    builder: Builder = BUILDER,
+    sourceless: Collection[str] = (),
 ) -> Plan:
     """Return the plan for `tree`. `known` maps content keys to artifact digests that exist already.
 
     `base_tree` is the merge base's tree (None: there is none, everything counts as changed), `base_spec` its spec,
-    `since` its name for people (`main at abc1234`). Raises InvalidSpec when the spec does not fit the tree.
+    `since` its name for people (`main at abc1234`), `sourceless` the services that need no files in the tree.
+    Raises InvalidSpec when the spec does not fit the tree.
     """
-    if found := tree_problems(spec, tree):
+    if found := tree_problems(spec, tree, sourceless):
         raise InvalidSpec(found)
     before = _Base(base_tree, base_spec or spec, since, builder)
     known = known or {}
     return Plan({name: _plan_service(service, tree, before, known) for name, service in spec.services.items()})
 
 
-def tree_problems(spec: Spec, tree: Tree) -> list[Problem]:
+def tree_problems(spec: Spec, tree: Tree, sourceless: Collection[str] = ()) -> list[Problem]:
     """Return what the spec names but the tree does not hold."""
     found = []
     for name, service in spec.services.items():
         prefix = "" if service.path == "." else f"{service.path}/"
-        if not any(path.startswith(prefix) for path in watched_files(service, tree)):
+        if name not in sourceless and not any(path.startswith(prefix) for path in watched_files(service, tree)):
             line = spec.lines.get(f"services.{name}.path", spec.lines.get(f"services.{name}", 0))
             message = f"has no files in this commit: {service.path}"
             remedy = "Commit the directory, or correct the path"
@@ -148,7 +153,7 @@ class _Base:
     tree: Tree | None
     spec: Spec
     since: str
-    builder: str
+    builder: Builder
 
 
 def _plan_service(service: ServiceSpec, tree: Tree, base: _Base, known: Mapping[str, str]) -> ServicePlan:

@@ -8,7 +8,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
-from pipelines.plans import TreeEntry
+from pipelines.plans import Tree, TreeEntry
+from pipelines.specs.model import ImageSpec, ServiceSpec
 
 KeepGoing = Callable[[], bool]
 """Asked at least twice a second while a job runs; False cancels it. A worker extends its lease in here."""
@@ -70,4 +71,74 @@ class Builder(Protocol):
         self, command: str, *, cwd: Path, home: Path, timeout: float, log: Log, keep_going: KeepGoing
     ) -> Outcome:
         """Run `command` by `sh -c` in `cwd`, at most `timeout` seconds."""
+        ...
+
+
+class RedBuild(Exception):
+    """What the user wrote does not build; the message is one sentence for people. The runner makes a value of it."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class Stopped(Exception):
+    """The job was canceled while something was under way."""
+
+
+@dataclass(frozen=True)
+class DockerfileRequest:
+    """Build `image.dockerfile` of `context` for `platform`; `service` is for messages."""
+
+    service: str
+    context: Path
+    image: ImageSpec
+    platform: str
+
+
+class DockerfileBuilder(Protocol):
+    """Builds a Dockerfile somewhere else than in the worker. `kind` is part of the content key.
+
+    Contract: whatever the build does, it meets no login of a registry and no process of the worker. When `build`
+    returns or raises, nothing of the build runs any more. Raises RedBuild, Stopped, Transient.
+    """
+
+    @property
+    def kind(self) -> str:
+        """What makes equal Dockerfiles equal images: docker or buildkit."""
+        ...
+
+    def build(self, request: DockerfileRequest, workspace: Path, log: Log, keep_going: KeepGoing) -> Path:
+        """Return an image file (OCI layout or Docker's archive) below `workspace`."""
+        ...
+
+
+@dataclass(frozen=True)
+class PackageRequest:
+    """Make the image of a service from its built tree; `source` is None where the image is given."""
+
+    project: str
+    service: ServiceSpec
+    image: ImageSpec
+    source: Path | None
+    revision: str
+
+
+class Packaging(Protocol):
+    """Turns built trees into images that the platform can pull.
+
+    Contract: the digest returned is that of a complete image, which a registry has or which is kept as a file; a failed
+    or canceled attempt leaves nothing that has a name. Credentials are used here, after the user's commands have ended.
+    """
+
+    def image(self, service: ServiceSpec, tree: Tree) -> ImageSpec:
+        """Return where the service's image comes from: what its spec says, else by what is in its directory."""
+        ...
+
+    def identity(self, project: str, service: ServiceSpec, tree: Tree) -> str:
+        """Return all that decides the image beside files and commands; it is part of the content key."""
+        ...
+
+    def package(self, request: PackageRequest, workspace: Path, log: Log, keep_going: KeepGoing) -> str:
+        """Return the image's digest. Raises RedBuild, Stopped, Rejected, Transient."""
         ...

@@ -1,7 +1,8 @@
 """Runner: one job, from a revision to an artifact. Neighbours: plans (keys), builders (commands), artifacts (store).
 
-Export what the service watches -> build command -> take the tree as artifact -> test command -> keep the artifact.
-The test runs after the tree was taken: what it leaves behind is never shipped. A red build is a value.
+Export what the service watches -> build command -> take the tree -> test command -> keep the tree, or make an image
+of it (`Packaging`), as artifact. The test runs after the tree was taken: what it leaves behind is never shipped. A red
+build is a value.
 """
 
 from __future__ import annotations
@@ -10,28 +11,44 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.artifacts import ArtifactStore
+from pipelines.artifacts import ArtifactStore, StagedTree
 from pipelines.builders.process import ProcessBuilder
 from pipelines.errors import Broken, Rejected
 from pipelines.git import Git
 from pipelines.logs import JobLog
-from pipelines.plans import content_key, watched_files
-from pipelines.ports import Builder, Ending, KeepGoing, Log, Outcome, Source
+from pipelines.plans import BUILDER, Tree, content_key, watched_files
+from pipelines.plans import Builder as MadeBy
+from pipelines.ports import (
+    Builder,
+    Ending,
+    KeepGoing,
+    Log,
+    Outcome,
+    PackageRequest,
+    Packaging,
+    RedBuild,
+    Source,
+    Stopped,
+)
 from pipelines.runs import JobState
-from pipelines.specs import SPEC_FILE, CommandSpec, ServiceSpec
+from pipelines.specs import SPEC_FILE, CommandSpec, ImageSpec, ServiceSpec
 
 WAIT = 0.2  # seconds between looks at a lock another worker holds
 
 
 @dataclass(frozen=True)
 class JobRequest:
-    """Build and test one service of `revision`. `key` is its content key as planned; `log` the file to append to."""
+    """Build and test one service of `revision`. `key` is its content key as planned; `log` the file to append to.
+
+    `project` is part of an image's name.
+    """
 
     repository: Path
     revision: str
     service: ServiceSpec
     key: str
     log: Path
+    project: str = ""
 
 
 @dataclass(frozen=True)
@@ -55,11 +72,14 @@ def run_job(
     keep_going: KeepGoing = lambda: True,
     builder: Builder | None = None,
     source: Source | None = None,
+    packaging: Packaging | None = None,
 ) -> JobResult:
     """Run the job; see JobResult. `keep_going` is asked at least once a second: extend the lease in it.
 
-    Raises NotFound when the revision is not in the repository, Transient when Git is too slow, Broken when the key is
-    not that of the revision.
+    With `packaging` the artifact is an image, else a tree.
+
+    Raises NotFound when the revision is not in the repository, Transient when Git, a registry or a builder is away or
+    too slow, Broken when the key is not that of the revision.
     """
     started = time.monotonic()
     with JobLog(request.log) as log:
@@ -72,7 +92,8 @@ def run_job(
                     seconds = time.monotonic() - started
                     return JobResult(JobState.SUCCEEDED, known, "equal content was built before", True, seconds)
                 if mine:
-                    return _Job(request, store, log, keep_going, builder or ProcessBuilder(), source).run(started)
+                    parts = _Parts(builder or ProcessBuilder(), source or Git(request.repository), packaging)
+                    return _Job(request, store, log, keep_going, parts).run(started)
             if not waiting:
                 waiting = True
                 log.note(f"another worker builds {request.service.name} from equal content: waiting for it")
@@ -89,25 +110,25 @@ class _Failed(Exception):
         self.state, self.message = state, message
 
 
+@dataclass(frozen=True)
+class _Parts:
+    builder: Builder
+    source: Source
+    packaging: Packaging | None
+
+
 class _Job:
     """One attempt, holding the key's lock."""
 
     def __init__(
-        self,
-        request: JobRequest,
-        store: ArtifactStore,
-        log: Log,
-        keep_going: KeepGoing,
-        builder: Builder,
-        source: Source | None,
+        self, request: JobRequest, store: ArtifactStore, log: Log, keep_going: KeepGoing, parts: _Parts
     ) -> None:
         self._request = request
         self._service = request.service
         self._store = store
         self._log = log
         self._keep_going = keep_going
-        self._builder = builder
-        self._source = source or Git(request.repository)
+        self._parts = parts
 
     def run(self, started: float) -> JobResult:
         """Do all steps; a failed one ends the job with its message in the log, too."""
@@ -122,7 +143,40 @@ class _Job:
         return JobResult(JobState.SUCCEEDED, artifact, f"built in {seconds:.1f} s", seconds=seconds)
 
     def _make(self, workspace: Path) -> str:
-        directory = self._export(workspace / "source")
+        tree = self._parts.source.tree(self._request.revision)
+        if content_key(self._service, tree, self._made_by()) != self._request.key:
+            raise Broken(f"the key of {self._service.name} is not that of revision {self._request.revision}")
+        packaging = self._parts.packaging
+        image = packaging.image(self._service, tree) if packaging else None
+        staged = None if image and image.reference else self._built(tree, workspace)
+        if packaging and image:
+            digest = self._package(packaging, image, staged.path if staged else None, workspace)
+        else:
+            assert staged is not None  # noqa: S101 - only images may come without a tree
+            digest = self._store.commit(staged)
+        self._store.remember(self._request.key, digest)
+        return digest
+
+    def _made_by(self) -> MadeBy:
+        packaging, project = self._parts.packaging, self._request.project
+        if packaging is None:
+            return BUILDER
+        return lambda service, tree: packaging.identity(project, service, tree)
+
+    def _package(self, packaging: Packaging, image: ImageSpec, source: Path | None, workspace: Path) -> str:
+        request = PackageRequest(self._request.project, self._service, image, source, self._request.revision)
+        try:
+            return packaging.package(request, workspace, self._log, self._keep_going)
+        except Stopped:
+            raise _Failed(JobState.CANCELED, f"the image of {self._service.name} was canceled") from None
+        except RedBuild as red:
+            raise _Failed(JobState.FAILED, red.message) from None
+        except Rejected as refused:
+            raise _Failed(JobState.FAILED, ". ".join(filter(None, (refused.message, refused.remedy)))) from None
+
+    def _built(self, tree: Tree, workspace: Path) -> StagedTree:
+        """Run build and test; return the tree as it was between them."""
+        directory = self._export(tree, workspace / "source")
         self._command("build", self._service.build, directory, workspace)
         try:
             staged = self._store.stage(directory, workspace)
@@ -131,18 +185,13 @@ class _Job:
         except OSError as error:
             raise _Failed(JobState.FAILED, f"the built tree cannot be read: {error}") from None
         self._command("test", self._service.test, directory, workspace)
-        digest = self._store.commit(staged)
-        self._store.remember(self._request.key, digest)
-        return digest
+        return staged
 
-    def _export(self, place: Path) -> Path:
+    def _export(self, tree: Tree, place: Path) -> Path:
         """Write the watched files as they lie in the repository; return the service's directory in there."""
-        tree = self._source.tree(self._request.revision)
-        if content_key(self._service, tree) != self._request.key:
-            raise Broken(f"the key of {self._service.name} is not that of revision {self._request.revision}")
         files = watched_files(self._service, tree)
         self._log.note(f"{self._service.name} at {self._request.revision[:12]}: {len(files)} files")
-        self._source.export(files.values(), place)
+        self._parts.source.export(files.values(), place)
         directory = place / self._service.path
         directory.mkdir(parents=True, exist_ok=True)
         return directory
@@ -152,7 +201,7 @@ class _Job:
         if spec is None:
             return
         self._log.note(f"{step}: {spec.command}")
-        outcome = self._builder.execute(
+        outcome = self._parts.builder.execute(
             spec.command,
             cwd=directory,
             home=workspace / "home",

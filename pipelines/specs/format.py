@@ -37,6 +37,7 @@ from pipelines.specs.values import (
 
 BUILD_TIMEOUT = 600.0
 TEST_TIMEOUT = 300.0
+IMAGE_TIMEOUT = 1800.0
 
 
 def _empty_for_null(value: object) -> object:
@@ -75,14 +76,17 @@ class ImageForm(Form):
     args: Annotated[dict[VariableName, VariableText], Field(max_length=50)] = _absent(
         "Build arguments of the Dockerfile; not for secrets: they are in the image."
     )
+    timeout: Duration = _absent("Then the build of the Dockerfile is stopped. Default 30m.")
     reference: PinnedImage = _absent("An image somebody else built, with its digest; nothing is built.")
 
     @model_validator(mode="after")
     def _one_source(self) -> ImageForm:
         if sum(value is not None for value in (self.base, self.dockerfile, self.reference)) != 1:
             raise refuse("needs one of `base`, `dockerfile`, `reference`", "Give exactly one of the three")
-        if self.dockerfile is None and (self.target is not None or self.args is not None):
-            raise refuse("has `target` or `args` without `dockerfile`", "Remove them, or name the Dockerfile")
+        if self.dockerfile is None and any(value is not None for value in (self.target, self.args, self.timeout)):
+            raise refuse(
+                "has `target`, `args` or `timeout` without `dockerfile`", "Remove them, or name the Dockerfile"
+            )
         return self
 
 

@@ -22,7 +22,7 @@ class CommandSpec:
 class ImageSpec:
     """Where a service's image comes from; exactly one of `base`, `dockerfile` and `reference` is given.
 
-    `base`: the built tree becomes one layer on top of it; `dockerfile`: built from that file of the service's directory,
+    `base`: the built tree becomes one layer on top of it; `dockerfile`: built from that file in the service's folder,
     with `target` and `args`; `reference`: an image somebody else built, by digest. Platforms without images ignore it.
     """
 
@@ -31,6 +31,7 @@ class ImageSpec:
     target: str = ""
     args: Mapping[str, str] = field(default_factory=dict)
     reference: str = ""
+    timeout: float = 1800.0  # seconds for building the Dockerfile
 
 
 @dataclass(frozen=True)

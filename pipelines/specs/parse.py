@@ -12,6 +12,7 @@ from pipelines.errors import InvalidSpec, Problem
 from pipelines.specs.document import Node, read_document
 from pipelines.specs.format import (
     BUILD_TIMEOUT,
+    IMAGE_TIMEOUT,
     TEST_TIMEOUT,
     CommandForm,
     EnvironmentForm,
@@ -169,7 +170,14 @@ def _service(name: str, form: ServiceForm) -> ServiceSpec:
 def _image(form: ImageForm | None) -> ImageSpec | None:
     if form is None:
         return None
-    return ImageSpec(form.base or "", form.dockerfile or "", form.target or "", form.args or {}, form.reference or "")
+    return ImageSpec(
+        base=form.base or "",
+        dockerfile=form.dockerfile or "",
+        target=form.target or "",
+        args=form.args or {},
+        reference=form.reference or "",
+        timeout=form.timeout or IMAGE_TIMEOUT,
+    )
 
 
 def _command(form: CommandForm | None, timeout: float) -> CommandSpec | None:
