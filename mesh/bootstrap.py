@@ -1,7 +1,8 @@
 """Composition root of the mesh process: settings in, running servers out. The only module that knows all the others.
 
-Start: follow the store and load it whole, then serve xDS, then answer /readyz. Stop: the HTTP API, then the streams;
-proxies keep what they have.
+Start: follow the store and load it whole, join the other replicas, then serve xDS, then answer /readyz. Stop: not ready
+any more, the streams end one after the other while proxies move to other replicas, then the HTTP API; proxies keep what
+they have.
 """
 
 from __future__ import annotations
@@ -11,64 +12,169 @@ import gc
 import signal
 import socket
 import time
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import structlog
 import uvicorn
 
-from mesh.api.app import create_app
+from mesh.api.app import Doors, create_app
+from mesh.api.guard import check_bind
 from mesh.errors import Rejected
+from mesh.membership import Membership, new_name
 from mesh.model.nouns import written
 from mesh.model.world import World
+from mesh.serving.fleet import Fleet
 from mesh.serving.hub import Hub
+from mesh.serving.peers import HttpPeers
 from mesh.serving.streams import DiscoveryService, xds_server
 from mesh.settings import Settings
+from mesh.sources.replicas import LEADER, RedisReplicas
 from mesh.sources.store_redis import Change, RedisStore
 from mesh.telemetry.points import Identity
 from mesh.telemetry.receiver import Telemetry
+from mesh.telemetry.shared import SharedTelemetry
 from mesh.telemetry.shelf import RedisShelf
 
 GRACE_SECONDS = 0.2
 SWEEP_SECONDS = 5.0
+NOTICE_SECONDS = 2.0
+"""Of the time to drain: so long new connections still come, until the Service has heard that we are not ready."""
 
 log = structlog.get_logger("mesh")
 
 
+@dataclass
+class Parts:
+    """What a running mesh consists of. `membership` is None where this replica is the only one."""
+
+    settings: Settings
+    store: RedisStore
+    hub: Hub
+    fleet: Fleet
+    counts: Telemetry
+    telemetry: Telemetry | SharedTelemetry
+    doors: Doors
+    discovery: DiscoveryService
+    membership: Membership | None = None
+
+    def background(self) -> list[Coroutine[Any, Any, None]]:
+        """What runs as long as the mesh does."""
+        work = [self.hub.push_changes(), self.hub.keep_time(), _sweep(self.counts, self.hub)]
+        if self.membership is not None:
+            work.append(self.membership.keep())
+        if isinstance(self.telemetry, SharedTelemetry):
+            work.append(self.telemetry.pass_on())
+        return work
+
+
 async def serve(settings: Settings) -> None:
     """Run the control plane until it is told to stop (SIGINT, SIGTERM)."""
+    check_bind(settings.mesh_host, settings.mesh_token)
     api_socket = _listen(settings.mesh_host, settings.mesh_port)
-    store = RedisStore(settings.redis_url)
-    telemetry = Telemetry(RedisShelf(store.client), clock=time.time)
-    hub = Hub(World(), lease=settings.weights_lease)
-    loaded = asyncio.Event()
+    parts = _parts(settings)
+    hub, store, loaded = parts.hub, parts.store, asyncio.Event()
 
     async def reload() -> None:
-        hub.apply(await store.load())
+        world = await store.load()
+        hub.apply(world, store.position)
         loaded.set()
 
     def apply(change: Change) -> None:
-        hub.apply(change.apply(hub.world))
+        hub.apply(change.apply(hub.world), store.position)
 
     async with asyncio.TaskGroup() as tasks:
         background = [tasks.create_task(store.follow(apply, reload))]
         await loaded.wait()
-        await telemetry.load()
+        if parts.membership is None:
+            await parts.counts.load()
+        else:
+            await parts.membership.join()
         hub.translate_now()
-        handlers = [DiscoveryService(hub).handler(), telemetry.handler()]
-        grpc_server = xds_server(handlers, f"{settings.xds_host}:{settings.xds_port}")
-        background += [
-            tasks.create_task(work) for work in (hub.push_changes(), hub.keep_time(), _sweep(telemetry, hub))
-        ]
+        grpc_server = xds_server(
+            [parts.discovery.handler(), parts.telemetry.handler()],
+            f"{settings.xds_host}:{settings.xds_port}",
+            credentials=await _credentials(settings, tasks, background),
+            age=settings.xds_connection_age,
+        )
+        background += [tasks.create_task(work) for work in parts.background()]
         gc.collect()
         gc.freeze()  # the messages' classes live for ever; looking through them at each collection costs half of a push
         await grpc_server.start()
-        log.info("serving", xds=settings.xds_port, http=settings.mesh_port, revision=hub.revision)
-        app = create_app(hub, store, telemetry)
+        log.info(
+            "serving", xds=settings.xds_port, http=settings.mesh_port, revision=hub.revision, name=parts.fleet.name
+        )
+        app = create_app(hub, store, parts.telemetry, parts.fleet, parts.doors)
         config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=1)
-        await _until_stopped(uvicorn.Server(config), api_socket)
+        await _until_stopped(uvicorn.Server(config), api_socket, lambda: _drain(parts, grpc_server))
         for task in background:
             task.cancel()
         await grpc_server.stop(GRACE_SECONDS)
         await store.close()
+
+
+def _parts(settings: Settings) -> Parts:
+    store = RedisStore(settings.redis_url)
+    hub = Hub(World(), lease=settings.weights_lease, absence=settings.gateway_absence)
+    door, doors = _door(settings), Doors(settings.mesh_token)
+    discovery = DiscoveryService(hub, door)
+    if not settings.mesh_advertise:
+        telemetry = Telemetry(RedisShelf(store.client), time.time, door)
+        return Parts(settings, store, hub, Fleet(hub), telemetry, telemetry, doors, discovery)
+    name, peers = new_name(), HttpPeers(settings.mesh_token)
+    counts = Telemetry(RedisShelf(store.client, leader=(LEADER, name)), time.time)
+    shared = SharedTelemetry(counts, name, peers, time.monotonic, door)
+    doors.read, doors.take = shared.read_as_leader, shared.take_all
+    fleet = Fleet(hub, peers, name)
+    replicas = RedisReplicas(store.client, name, settings.mesh_advertise.rstrip("/"))
+    membership = Membership(replicas, fleet, shared)
+    return Parts(settings, store, hub, fleet, counts, shared, doors, discovery, membership)
+
+
+def _door(settings: Settings) -> Any:
+    """Return who lets proxies in, None where they come without a token."""
+    if settings.xds_auth == "off":
+        return None
+    from mesh.apiserver import ApiServer  # late: Kubernetes' client takes a third of a second
+    from mesh.policy.callers import Places
+    from mesh.policy.doors import TokenDoor
+    from mesh.policy.tokens_kubernetes import KubernetesTokens
+
+    tokens = KubernetesTokens(ApiServer(settings.kubeconfig), time.time)
+    return TokenDoor(tokens, Places(settings.namespace, settings.kubernetes_namespace))
+
+
+async def _credentials(settings: Settings, tasks: asyncio.TaskGroup, background: list[asyncio.Task[None]]) -> Any:
+    """Return the TLS of the xDS server, None for plain text."""
+    if settings.xds_tls == "off":
+        return None
+    from mesh.apiserver import ApiServer
+    from mesh.identity import Authority, FileVault, SecretVault, ServingCertificate, grpc_credentials, mesh_names
+
+    kept = FileVault(Path(settings.mesh_identity)) if settings.mesh_identity else None
+    authority = await Authority.open(kept or SecretVault(ApiServer(settings.kubeconfig), settings.namespace))
+    background.append(tasks.create_task(authority.keep()))
+    names = mesh_names(settings.mesh_service, settings.namespace)
+    return grpc_credentials(ServingCertificate(authority.keyring, names))
+
+
+async def _drain(parts: Parts, grpc_server: Any) -> None:
+    """Send the proxies to other replicas, where there is time for it, and leave the roll."""
+    parts.doors.leaving = True
+    seconds = parts.settings.drain_seconds
+    log.info("going", proxies=len(parts.hub.connected()), seconds=seconds)
+    if parts.membership is not None:
+        parts.membership.freeze()
+    if seconds:
+        notice = min(NOTICE_SECONDS, seconds / 2)
+        await asyncio.sleep(notice)  # how far the news of our not being ready has come, nobody can tell us
+        closing = asyncio.create_task(grpc_server.stop(seconds - notice))  # GOAWAY: new streams open elsewhere
+        await parts.discovery.drain((seconds - notice) / 2)
+        await closing
+    if parts.membership is not None:
+        await parts.membership.leave()
 
 
 async def _sweep(telemetry: Telemetry, hub: Hub) -> None:
@@ -79,16 +185,28 @@ async def _sweep(telemetry: Telemetry, hub: Hub) -> None:
         await telemetry.sweep({Identity(space, name, written(color), version) for space, name, color, version in known})
 
 
-async def _until_stopped(server: uvicorn.Server, listener: socket.socket) -> None:
-    """Serve until SIGINT or SIGTERM, past uvicorn's own handlers: they end the process with the streams open."""
+async def _until_stopped(
+    server: uvicorn.Server, listener: socket.socket, drain: Callable[[], Coroutine[Any, Any, None]]
+) -> None:
+    """Serve until SIGINT or SIGTERM, past uvicorn's own handlers: they end the process with the streams open.
+
+    The first signal drains, another one ends at once.
+    """
+    draining: list[asyncio.Task[None]] = []
 
     def stop() -> None:
-        server.should_exit = True
+        if draining:
+            server.should_exit = True
+            return
+        draining.append(asyncio.create_task(drain()))
+        draining[0].add_done_callback(lambda _: setattr(server, "should_exit", True))
 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop)
     await server._serve([listener])
+    for task in draining:
+        task.cancel()
 
 
 def _listen(host: str, port: int) -> socket.socket:

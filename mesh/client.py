@@ -8,20 +8,24 @@ from urllib.parse import quote
 
 import httpx
 
-from mesh.errors import Broken, Conflict, MeshError, NotFound, Rejected, Transient
+from mesh.errors import Broken, Conflict, MeshError, NotFound, Rejected, Transient, Unauthenticated
 from mesh.model.nouns import written
 
 TIMEOUT = httpx.Timeout(5.0, connect=1.0)
 
 
 class MeshClient:
-    """`url` is the base of the API; safe to share between threads. A mesh that is away raises `Transient`."""
+    """`url` is the base of the API, `token` its COLORLANE_MESH_TOKEN, "" where none is asked for.
 
-    def __init__(self, url: str) -> None:
+    Safe to share between threads. A mesh that is away raises `Transient`.
+    """
+
+    def __init__(self, url: str, token: str = "") -> None:
         # A proxy of the user's environment must neither see nor break calls on this machine.
         # Certificates are looked at for https only: to load the authorities takes 40 ms of every start.
         verify = not url.startswith("http://")
-        self._http = httpx.Client(base_url=url, timeout=TIMEOUT, trust_env=False, verify=verify)
+        headers = {"authorization": f"Bearer {token}"} if token else {}
+        self._http = httpx.Client(base_url=url, headers=headers, timeout=TIMEOUT, trust_env=False, verify=verify)
 
     def close(self) -> None:
         """Close the connections."""
@@ -98,5 +102,5 @@ def _error(what: str, answer: httpx.Response) -> MeshError:
         return Transient(text, retry_after=float(answer.headers.get("retry-after", 1)))
     if answer.status_code >= httpx.codes.INTERNAL_SERVER_ERROR:
         return Broken(text)
-    kind = {404: NotFound, 409: Conflict}.get(answer.status_code, Rejected)
+    kind = {401: Unauthenticated, 404: NotFound, 409: Conflict}.get(answer.status_code, Rejected)
     return kind(text, field=problem.get("field", ""), remedy=problem.get("remedy", ""))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -16,6 +18,34 @@ class Settings(BaseSettings):
     xds_port: int = Field(default=15010, ge=0, le=65535, description="gRPC port: xDS and OTLP metrics")
     mesh_host: str = Field(default="127.0.0.1", description="address of the mesh's HTTP API")
     mesh_port: int = Field(default=15012, ge=0, le=65535, description="port of the mesh's HTTP API")
+    mesh_token: str = Field(
+        default="", repr=False, description="bearer token of the mesh's HTTP API; demanded beyond loopback"
+    )
+    mesh_advertise: str = Field(
+        default="", description="base URL at which other replicas of the mesh reach this one; empty: it is the only one"
+    )
+    xds_tls: Literal["off", "on"] = Field(default="off", description="xDS over TLS with the mesh's own certificate")
+    xds_auth: Literal["off", "kubernetes"] = Field(
+        default="off", description="kubernetes: proxies show their ServiceAccount token, audience colorlane-mesh"
+    )
+    kubeconfig: str = Field(default="", description="path of a kubeconfig; empty: the pod's own account")
+    namespace: str = Field(default="colorlane", description="Kubernetes namespace of Colorlane itself")
+    kubernetes_namespace: str = Field(default="{project}", description="Kubernetes namespace of a project's pods")
+    mesh_service: str = Field(default="colorlane-mesh", description="name of the mesh's Service, for its certificate")
+    mesh_identity: str = Field(
+        default="", description="file of the mesh's roots where they are not kept in a Secret of Kubernetes"
+    )
+    xds_connection_age: float = Field(
+        default=0.0, ge=0, description="seconds after which a proxy connects anew, to spread over replicas; 0: never"
+    )
+    drain_seconds: float = Field(
+        default=0.0, ge=0, le=600, description="seconds over which proxies are sent to other replicas at the end"
+    )
+    gateway_absence: float = Field(
+        default=86_400.0,
+        ge=1,
+        description="seconds that an absent gateway is waited for; never longer than the lease of the weights",
+    )
     weights_lease: float = Field(
         default=600.0, ge=2, le=86_400, description="seconds that weights hold at proxies while the mesh is away"
     )

@@ -1,8 +1,12 @@
-"""The FastAPI application. Reads come from the hub, writes go through the store and come back to the hub from there."""
+"""The FastAPI application. Reads come from the hub, writes go through the store and come back to the hub from there.
+
+What proxies have accepted is asked of all replicas of the mesh (`serving.fleet`).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from fastapi import APIRouter, FastAPI
@@ -20,9 +24,11 @@ from mesh.api.bodies import (
     NodePath,
 )
 from mesh.api.guard import Guard
+from mesh.api.internal import ReadCounts, TakeAll, internal_routes
 from mesh.api.problems import handle_problems
-from mesh.errors import Conflict, NotFound, Rejected
+from mesh.errors import Conflict, NotFound, Rejected, Transient
 from mesh.model.nouns import Endpoint, Environment, Intent, LaneKey, Namespace, State, read_color
+from mesh.serving.fleet import SILENT, Fleet
 from mesh.serving.hub import Hub
 
 
@@ -41,42 +47,57 @@ class Store(Protocol):
 class Telemetry(Protocol):
     """Cumulative counts; see mesh.telemetry."""
 
-    def read(self, namespace: str, service: str, color: str) -> dict[str, object]:
+    async def answer(self, namespace: str, service: str, color: str) -> Mapping[str, Any]:
         """Return counts by version; `color` is "" for the baseline."""
         ...
 
 
-def create_app(hub: Hub, store: Store, telemetry: Telemetry) -> FastAPI:
-    """Return the application."""
+@dataclass
+class Doors:
+    """`token`: what callers must show, "" where none is asked for. `leaving`: this replica is going: it is not ready,
+    and ends connections. `read`, `take`: counts that other replicas ask for, and exports they pass on."""
+
+    token: str = field(default="", repr=False)
+    leaving: bool = False
+    read: ReadCounts | None = None
+    take: TakeAll | None = None
+
+
+def create_app(
+    hub: Hub, store: Store, telemetry: Telemetry, fleet: Fleet | None = None, doors: Doors | None = None
+) -> FastAPI:
+    """Return the application. Without a fleet this replica is the only one."""
+    fleet, doors = fleet or Fleet(hub), doors or Doors()
     app = FastAPI(title="Colorlane mesh", version="1", docs_url="/docs", redoc_url=None)
     handle_problems(app)
-    app.add_middleware(Guard)
+    app.add_middleware(Guard, token=doors.token, is_leaving=lambda: doors.leaving)
     for router in (
-        _intents(hub, store),
+        _intents(fleet, store),
         _lanes(hub, store),
-        _nodes(hub, store),
-        _reading(hub, telemetry),
-        _health(hub),
+        _nodes(fleet, store),
+        _reading(fleet, telemetry),
+        _health(hub, doors),
+        internal_routes(fleet, doors.read, doors.take),
     ):
         app.include_router(router)
     return app
 
 
-def _intents(hub: Hub, store: Store) -> APIRouter:
+def _intents(fleet: Fleet, store: Store) -> APIRouter:
     router = APIRouter(prefix="/v1/intents/{namespace}/{service}/{color}", tags=["intents"])
 
-    def shown(key: LaneKey) -> dict[str, Any]:
-        intent = hub.intent(key)
+    async def shown(key: LaneKey, *, briefly: bool = False) -> dict[str, Any]:
+        intent = fleet.hub.intent(key)
         if intent is None:
             raise NotFound(f"no intent was ever made for {key}", field="path", remedy="PUT one, or check the names")
-        return views.intent_view(intent, hub.waiting_on_intent(intent))
+        return views.intent_view(intent, await fleet.waiting_on_intent(intent, briefly=briefly))
 
     @router.put("")
     async def put(namespace: LabelPath, service: LabelPath, color: ColorPath, body: IntentBody) -> dict[str, Any]:
         """Ask for weights. 409 if the mesh has seen a newer generation; the same one changes nothing."""
         key = LaneKey(namespace, service, read_color(color))
         await store.put_intent(body.noun(key))
-        return shown(key)
+        return await shown(key, briefly=True)
 
     @router.delete("")
     async def delete(
@@ -85,12 +106,12 @@ def _intents(hub: Hub, store: Store) -> APIRouter:
         """Withdraw the service from the lane."""
         key = LaneKey(namespace, service, read_color(color))
         await store.put_intent(Intent(key, generation, "", {}, withdrawn=True))
-        return shown(key)
+        return await shown(key, briefly=True)
 
     @router.get("")
     async def get(namespace: LabelPath, service: LabelPath, color: ColorPath) -> dict[str, Any]:
         """Return the newest intent and whether all relevant proxies have accepted it."""
-        return shown(LaneKey(namespace, service, read_color(color)))
+        return await shown(LaneKey(namespace, service, read_color(color)))
 
     return router
 
@@ -137,8 +158,8 @@ def _lanes(hub: Hub, store: Store) -> APIRouter:
     return router
 
 
-def _nodes(hub: Hub, store: Store) -> APIRouter:
-    router = APIRouter(prefix="/v1", tags=["endpoints"])
+def _nodes(fleet: Fleet, store: Store) -> APIRouter:
+    router, hub = APIRouter(prefix="/v1", tags=["endpoints"]), fleet.hub
 
     @router.put("/nodes/{node}/endpoints")
     async def put_endpoints(node: NodePath, body: NodeBody) -> dict[str, Any]:
@@ -155,19 +176,24 @@ def _nodes(hub: Hub, store: Store) -> APIRouter:
         endpoint = hub.world.endpoints.get(endpoint_id)
         state = endpoint.state.value if endpoint else "unknown"
         away = endpoint is None or endpoint.state is not State.READY
-        waiting = hub.waiting_on_endpoint(endpoint_id) if away else []
+        waiting = await fleet.waiting_on_endpoint(endpoint_id) if away else []
         return {"id": endpoint_id, "state": state, "withdrawn": away and not waiting, "waiting_on": waiting}
 
     return router
 
 
-def _reading(hub: Hub, telemetry: Telemetry) -> APIRouter:
-    router = APIRouter(prefix="/v1", tags=["reading"])
+def _reading(fleet: Fleet, telemetry: Telemetry) -> APIRouter:
+    router, hub = APIRouter(prefix="/v1", tags=["reading"]), fleet.hub
 
     @router.get("/proxies")
     async def proxies() -> dict[str, Any]:
-        """List connected proxies and what each has not accepted."""
-        return {"proxies": [views.proxy_view(each, hub.revision) for each in hub.proxies()]}
+        """List connected proxies and what each has not accepted; `silent` names replicas that do not answer."""
+        mine = [views.proxy_view(each, hub.revision) for each in hub.proxies()]
+        if not fleet.roll.live:
+            return {"proxies": mine}
+        theirs, silent = await fleet.listings()
+        rows = [{**row, "replica": name} for name, listing in {**theirs, fleet.name: mine}.items() for row in listing]
+        return {"proxies": sorted(rows, key=lambda row: str(row["id"])), "silent": silent}
 
     @router.get("/services")
     async def services() -> dict[str, Any]:
@@ -187,17 +213,25 @@ def _reading(hub: Hub, telemetry: Telemetry) -> APIRouter:
     @router.get("/status")
     async def status() -> dict[str, Any]:
         """Summarise the mesh."""
-        return views.status_view(hub.world, hub.revision, hub.proxies())
+        found = views.status_view(hub.world, hub.revision, hub.proxies())
+        if fleet.roll.live:
+            theirs, silent = await fleet.listings()
+            rows = [row for listing in theirs.values() for row in listing]
+            found["proxies"] += len(rows)
+            found["lagging"] += [f"{row['id']}: {reason}" for row in rows for reason in row["waiting_on"]]
+            found["lagging"] += [f"mesh replica {name}: {SILENT}" for name in silent]
+            found["replicas"] = sorted((fleet.name, *fleet.roll.live))
+        return found
 
     @router.get("/telemetry/{namespace}/{service}/{color}")
-    async def read_telemetry(namespace: LabelPath, service: LabelPath, color: ColorPath) -> dict[str, object]:
-        """Return cumulative counts and latencies by version."""
-        return telemetry.read(namespace, service, read_color(color))
+    async def read_telemetry(namespace: LabelPath, service: LabelPath, color: ColorPath) -> Mapping[str, Any]:
+        """Return cumulative counts and latencies by version. 503 while the replica that counts is being replaced."""
+        return await telemetry.answer(namespace, service, read_color(color))
 
     return router
 
 
-def _health(hub: Hub) -> APIRouter:
+def _health(hub: Hub, doors: Doors) -> APIRouter:
     router = APIRouter(tags=["health"])
 
     @router.get("/healthz")
@@ -207,7 +241,9 @@ def _health(hub: Hub) -> APIRouter:
 
     @router.get("/readyz")
     async def readyz() -> dict[str, str]:
-        """Sources are loaded and xDS is served: this application is started after both."""
+        """Sources are loaded and xDS is served: this application is started after both. 503 when it is going."""
+        if doors.leaving:
+            raise Transient("this replica is going")
         return {"status": "ready"}
 
     @router.get("/metrics", response_class=PlainTextResponse)

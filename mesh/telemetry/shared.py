@@ -21,7 +21,7 @@ from mesh.model.replicas import LEASE_SECONDS, Roll
 from mesh.telemetry.receiver import SERVICE, Door, Telemetry, receive
 
 GATHER_SECONDS = 0.1
-MOST_WAITING = 64 << 20
+MOST_WAITING = 12 << 20
 """Bytes of exports that wait for a leader; what is dropped comes again with the next export of its proxy."""
 
 _LENGTHS = struct.Struct(">II")
@@ -80,6 +80,12 @@ class SharedTelemetry:
             leader = f"replica {self._roll.leader} counts and does not answer" if url else "no replica counts just now"
             raise Transient(f"telemetry: {leader}", retry_after=1.0)
         return found
+
+    def read_as_leader(self, namespace: str, service: str, color: str) -> dict[str, object]:
+        """Return the counts to another replica. Raises `Transient` where this one does not lead."""
+        if not self.leads:
+            raise Transient(f"replica {self._name} does not count")
+        return self._own.read(namespace, service, color)
 
     async def take_all(self, content: bytes) -> None:
         """Take in what another replica received. Raises `Transient` where this one does not lead."""

@@ -46,5 +46,5 @@ class MemoryStore:
 class NoTelemetry:
     """Nothing was counted."""
 
-    def read(self, namespace: str, service: str, color: str) -> dict[str, object]:
+    async def answer(self, namespace: str, service: str, color: str) -> dict[str, object]:
         return {"versions": {color or "baseline": {}}}
