@@ -5,13 +5,16 @@ Neighbours: settings (read here only), asgi, celeryapp, __main__, and through `C
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from delivery.adapters.builds_pipelines import PipelineBuilds
 from delivery.adapters.clock_system import SystemClock
 from delivery.adapters.forge_embedded import EmbeddedForge
 from delivery.adapters.forge_gitlab import GitlabForge
+from delivery.adapters.image_builders import BuilderChoice, dockerfile_builder
 from delivery.adapters.metrics_mesh import MeshMetrics
 from delivery.adapters.store_sql import SqlStore
 from delivery.adapters.traffic_mesh import MeshTraffic
@@ -21,6 +24,11 @@ from delivery.processes.private import make_private
 from delivery.settings import Settings
 from delivery.worker.owners import this_process
 from delivery.worker.wakeups import Wakeups
+from pipelines.artifacts import ArtifactStore
+from pipelines.builders.buildkit_job import JobOptions
+from pipelines.images.credentials import Credentials
+from pipelines.packaging import ImageOptions, ImagePackaging
+from pipelines.ports import Packaging
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +51,7 @@ def build(settings: Settings | None = None) -> Colorlane:
         traffic=MeshTraffic(settings.mesh),
         metrics=MeshMetrics(settings.mesh),
         forges={"embedded": EmbeddedForge(state / "git"), "gitlab": GitlabForge(state / "git")},
-        builds=PipelineBuilds(state),
+        builds=PipelineBuilds(state, _packaging(settings, state) if settings.platform == "kubernetes" else None),
         clock=SystemClock(),
         wake=Wakeups(settings.redis_url),
         owner=this_process(),
@@ -64,6 +72,23 @@ def _limits(settings: Settings) -> Limits:
         history=settings.history_days * 86_400,
         log_bytes=settings.log_megabytes * 1_000_000,
     )
+
+
+def _packaging(settings: Settings, state: Path) -> Packaging:
+    """Return what makes images: pods run nothing else."""
+    s = settings
+    credentials = Credentials(s.registry_auth_file)
+    options = ImageOptions(
+        repository=s.image_repository.rstrip("/"),
+        insecure=frozenset(filter(None, (host.strip() for host in s.registry_insecure.split(",")))),
+        base=s.image_base,
+        bases=s.image_bases,
+        platform=s.image_platform,
+        load=tuple(shlex.split(s.image_load)),
+    )
+    job = JobOptions(namespace=s.build_namespace, image=s.buildkit_image)
+    choice = BuilderChoice(s.builder, s.buildkit_address, s.docker_host, job)
+    return ImagePackaging(options, ArtifactStore(state), credentials, dockerfile_builder(choice, credentials))
 
 
 def _platform(settings: Settings) -> Platform:

@@ -5,10 +5,14 @@ Each field states unit, default and reason. Neighbours: bootstrap, embedded (whi
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
+from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+_IMAGE_PLATFORM = r"^[a-z0-9]+/[a-z0-9]+(/[a-z0-9]+)?$"
 
 
 class Settings(BaseSettings):
@@ -52,6 +56,33 @@ class Settings(BaseSettings):
 
     control_threads: int = Field(8, ge=1, description="Control work waits on HTTP and Git, so more than cores.")
     build_threads: int = Field(2, ge=1, description="Builds at a time; each is a child process of its own.")
+
+    platform: Literal["local", "kubernetes"] = Field(
+        "local", description="Where workloads run: processes here, or pods."
+    )
+    builder: Literal["auto", "process", "docker", "buildkit", "kubernetes"] = Field(
+        "auto",
+        description="Who builds Dockerfiles; process: nobody. auto: buildkit_address, else docker_host, else a Job.",
+    )
+    buildkit_address: str = Field("", description="A running buildkitd: unix://, tcp:// or kube-pod://.")
+    buildkit_image: str = Field("moby/buildkit:v0.26.2-rootless", description="Of the pods that build Dockerfiles.")
+    build_namespace: str = Field("colorlane-builds", description="Where these pods run, apart from everything else.")
+    docker_host: str = Field("", description="A Docker engine, e.g. unix:///var/run/docker.sock; it means root there.")
+    image_repository: str = Field("", description="Where images go: <this>/<project>/<service>; empty: kept as files.")
+    image_base: str = Field("", description="Base image of services that name none in colorlane.yaml.")
+    image_bases: dict[str, str] = Field({}, description="JSON: base as written -> what to take instead, e.g. a mirror.")
+    image_platform: str = Field("linux/amd64", pattern=_IMAGE_PLATFORM, description="What the nodes are, os/arch.")
+    image_load: str = Field("", description="Command that loads a kept image; {archive} is its file. No shell.")
+    registry_auth_file: Path | None = Field(None, description="Logins like Docker's config.json, a secret's file.")
+    registry_insecure: str = Field("", description="Registries spoken to without TLS, host:port, by commas.")
+
+    @field_validator("image_load")
+    @classmethod
+    def _names_the_archive(cls, text: str) -> str:
+        """Refuse a command that could not load anything."""
+        if text and not any("{archive}" in part for part in shlex.split(text)[1:]):
+            raise ValueError("must be a command with {archive} among its arguments")
+        return text
 
     @property
     def database(self) -> str:

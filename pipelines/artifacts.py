@@ -141,7 +141,8 @@ class ArtifactStore:
     def collect(self, keep: Collection[str], *, now: float, min_age: float = 600.0) -> int:
         """Delete artifacts not in `keep` that are older than `min_age` seconds; return how many.
 
-        Of images in a registry only the record goes. The age protects what a job has just built and nobody refers to yet. Workspaces of killed workers go too.
+        Of images in a registry only the record goes. The age protects what a job has just built and nobody refers to
+        yet. Workspaces of killed workers go too.
         """
         for path in _children(self._work):
             if _age(path, now) > _SETTLED:

@@ -21,8 +21,9 @@ from delivery.releases import Manifest
 from pipelines import errors as pipeline_errors
 from pipelines.artifacts import ArtifactStore
 from pipelines.git import Git
-from pipelines.plans import content_keys
+from pipelines.plans import BUILDER, Builder, content_keys
 from pipelines.plans import plan as plan_services
+from pipelines.ports import Packaging
 from pipelines.runner import JobRequest, run_job
 from pipelines.specs import SPEC_FILE, Spec, parse_spec
 
@@ -45,10 +46,11 @@ def _translated() -> Iterator[None]:
 
 
 class PipelineBuilds:
-    """`state` is the state directory."""
+    """`state` is the state directory. With `packaging` artifacts are images, else trees of files."""
 
-    def __init__(self, state: Path) -> None:
+    def __init__(self, state: Path, packaging: Packaging | None = None) -> None:
         self._artifacts = ArtifactStore(state)
+        self._packaging = packaging
         self._rendered = RecentRenderings()
 
     def plan(self, repository: Path, project: str, branch: str, revision: str, default_branch: str) -> Plan:
@@ -61,24 +63,40 @@ class PipelineBuilds:
             if target is None:
                 return Plan(spec.entry, (), None)
             base = _parent(git, repository, revision) if target.is_production else _fork(git, revision, default_branch)
-            services = self._services(git, spec, revision, base, default_branch)
+            services = self._services(git, spec, project, revision, base, default_branch)
             if base and not target.is_production:
                 services = self._with_manifests(repository, git, spec, project, revision, base, services)
             return Plan(spec.entry, services, target)
 
     def _services(
-        self, git: Git, spec: Spec, revision: str, base: str | None, default_branch: str
+        self, git: Git, spec: Spec, project: str, revision: str, base: str | None, default_branch: str
     ) -> tuple[PlannedService, ...]:
         since = f"{default_branch} at {base[:8]}" if base else "the start"
         base_spec = _spec_or_none(git, base) if base else None
         tree = git.tree(revision)
-        keys = content_keys(spec, tree).values()
+        builder = self._builder(project)
+        keys = content_keys(spec, tree, builder).values()
         known = {key: artifact for key in keys if (artifact := self._artifacts.find_artifact(key))}
         before = git.tree(base) if base else None
-        found = plan_services(spec, tree, before, known, base_spec=base_spec, since=since)
+        given = self._given(spec)
+        found = plan_services(
+            spec, tree, before, known, base_spec=base_spec, since=since, builder=builder, sourceless=given
+        )
         return tuple(
             PlannedService(each.service, each.key, each.reason, each.changed) for each in found.services.values()
         )
+
+    def _builder(self, project: str) -> Builder:
+        """Return what makes equal sources unequal artifacts."""
+        packaging = self._packaging
+        return (lambda service, tree: packaging.identity(project, service, tree)) if packaging else BUILDER
+
+    def _given(self, spec: Spec) -> dict[str, str]:
+        """Return service -> image name, without digest, of the services whose image is given."""
+        if self._packaging is None:
+            return {}
+        images = {name: service.image for name, service in spec.services.items()}
+        return {name: image.reference.partition("@")[0] for name, image in images.items() if image and image.reference}
 
     def _with_manifests(
         self,
@@ -110,17 +128,24 @@ class PipelineBuilds:
         )
 
     def build(
-        self, repository: Path, revision: str, service: str, key: str, log: Path, keep_going: Callable[[], bool]
+        self,
+        repository: Path,
+        revision: str,
+        service: str,
+        key: str,
+        log: Path,
+        keep_going: Callable[[], bool],
+        project: str = "",
     ) -> BuildOutcome:
         """Build and test one service."""
         with _translated():
             spec = _spec(Git(repository), revision)
-            request = JobRequest(repository, revision, spec.services[service], key, log)
-            result = run_job(request, self._artifacts, keep_going=keep_going)
+            request = JobRequest(repository, revision, spec.services[service], key, log, project)
+            result = run_job(request, self._artifacts, keep_going=keep_going, packaging=self._packaging)
         return BuildOutcome(result.state, result.artifact, result.message)
 
     def has(self, artifact: str) -> bool:
-        """Tell whether the artifact's files are there."""
+        """Tell whether the artifact can still be deployed."""
         return bool(artifact) and self._artifacts.has(artifact)
 
     def render(
@@ -131,7 +156,8 @@ class PipelineBuilds:
         def rendered(digests: Mapping[str, str]) -> Mapping[str, Sequence[Manifest]]:
             with _translated():
                 git = Git(repository)
-                return render_services(git, revision, _spec(git, revision).manifests, project, digests)
+                spec = _spec(git, revision)
+                return render_services(git, revision, spec.manifests, project, digests, self._given(spec))
 
         return self._rendered.render((str(repository), revision, project), artifacts, rendered)
 

@@ -35,15 +35,23 @@ log = structlog.get_logger(__name__)
 
 
 def render_services(
-    git: Git, revision: str, manifests: str, project: str, artifacts: Mapping[str, str]
+    git: Git,
+    revision: str,
+    manifests: str,
+    project: str,
+    artifacts: Mapping[str, str],
+    given: Mapping[str, str] | None = None,
 ) -> dict[str, tuple[Manifest, ...]]:
     """Return service -> its rendered objects for the services in `artifacts` (service -> digest).
+
+    `given`: service -> name of an image that was not built here, which stands in the manifests as it is.
 
     Raises Rejected with kustomize's own text, or with all lint problems.
     """
     if not artifacts:
         return {}
     images = {service: image_name(project, service, digest) for service, digest in artifacts.items()}
+    images |= {name: f"{image}@{artifacts[name]}" for name, image in (given or {}).items() if name in artifacts}
     labels = {"app.kubernetes.io/managed-by": "colorlane", "colorlane.local/project": project}
     with tempfile.TemporaryDirectory(prefix="colorlane-render-") as place:
         tree = Path(place) / "tree"

@@ -125,7 +125,7 @@ def _build(world: World, job: Job, keeper: _Keeper) -> BuildOutcome:
         repository = world.forge(project).repository(project, job.revision)
         path = world.logs / job.log
         path.parent.mkdir(parents=True, exist_ok=True)
-        return world.builds.build(repository, job.revision, job.service, job.key, path, keeper.keep_going)
+        return world.builds.build(repository, job.revision, job.service, job.key, path, keeper.keep_going, job.project)
     except Rejected as error:
         return BuildOutcome(JobState.FAILED, message=error.message)
 

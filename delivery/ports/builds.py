@@ -88,9 +88,16 @@ class Builds(Protocol):
         ...
 
     def build(
-        self, repository: Path, revision: str, service: str, key: str, log: Path, keep_going: Callable[[], bool]
+        self,
+        repository: Path,
+        revision: str,
+        service: str,
+        key: str,
+        log: Path,
+        keep_going: Callable[[], bool],
+        project: str = "",
     ) -> BuildOutcome:
-        """Build and test one service, streaming its output to `log`."""
+        """Build and test one service, streaming its output to `log`; `project` is part of an image's name."""
         ...
 
     def has(self, artifact: str) -> bool:

@@ -72,7 +72,14 @@ class FakeBuilds:
             raise NotFound(f"no commit {revision}") from None
 
     def build(
-        self, repository: Path, revision: str, service: str, key: str, log: Path, keep_going: Callable[[], bool]
+        self,
+        repository: Path,
+        revision: str,
+        service: str,
+        key: str,
+        log: Path,
+        keep_going: Callable[[], bool],
+        project: str = "",
     ) -> BuildOutcome:
         self.during()
         if not keep_going():
