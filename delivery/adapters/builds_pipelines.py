@@ -21,6 +21,7 @@ from delivery.releases import Manifest
 from pipelines import errors as pipeline_errors
 from pipelines.artifacts import ArtifactStore
 from pipelines.git import Git
+from pipelines.images.references import parse_reference
 from pipelines.plans import BUILDER, Builder, content_keys
 from pipelines.plans import plan as plan_services
 from pipelines.ports import Packaging
@@ -96,7 +97,9 @@ class PipelineBuilds:
         if self._packaging is None:
             return {}
         images = {name: service.image for name, service in spec.services.items()}
-        return {name: image.reference.partition("@")[0] for name, image in images.items() if image and image.reference}
+        return {
+            name: parse_reference(image.reference).name for name, image in images.items() if image and image.reference
+        }
 
     def _with_manifests(
         self,
