@@ -71,8 +71,8 @@ def test_a_request_for_the_sidecar_itself_does_not_go_round(tmp_path: Path) -> N
     port = bench.free_port()
     table = content(routes.sidecar_routes("shop", {}), "envoy.config.route.v3.RouteConfiguration")
     outbound = listening(listeners.outbound("127.0.0.1", port, "shop"), table)
-    both = [content(each, CLUSTER) for each in (clusters.passthrough(), clusters.tunnel(port))]
-    with bench.server(bench.echo) as app, bench.envoy(tmp_path, [outbound], both):
+    own = [content(each, CLUSTER) for each in (clusters.passthrough(), clusters.tunnel(port), clusters.original())]
+    with bench.server(bench.echo) as app, bench.envoy(tmp_path, [outbound], own):
         status, _, body = bench.get(port, host=f"127.0.0.1:{port}")
         assert (status, b"the sidecar itself" in body) == (508, True)
         _, _, body = bench.get(port, host=f"127.0.0.1:{app}", headers=[("via", "1.1 colorlane-elsewhere")])

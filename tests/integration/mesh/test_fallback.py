@@ -120,7 +120,8 @@ def outbound_clusters(plan: Any, replicas: list[Replica]) -> list[Any]:
             if len(chain) > 1:
                 name = naming.target_cluster("shop", "reviews", 9080, target)
                 made[name] = content(clusters.fallback(name, chain))
-    return [*made.values(), content(clusters.passthrough()), content(clusters.tunnel(1))]
+    own = (clusters.passthrough(), clusters.tunnel(1), clusters.original())
+    return [*made.values(), *(content(each) for each in own)]
 
 
 @dataclass
