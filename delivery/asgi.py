@@ -42,6 +42,7 @@ def assemble(parts: Colorlane) -> FastAPI:
     options = Options(
         token=settings.api_token,
         mesh_url=settings.mesh,
+        mesh_token=settings.mesh_token,
         git_root=str(settings.state_dir.resolve() / "git"),
         version=_version(),
     )

@@ -48,8 +48,8 @@ def build(settings: Settings | None = None) -> Colorlane:
     return Colorlane(
         store=SqlStore(settings.database),
         platform=_platform(settings),
-        traffic=MeshTraffic(settings.mesh),
-        metrics=MeshMetrics(settings.mesh),
+        traffic=MeshTraffic(settings.mesh, settings.mesh_token),
+        metrics=MeshMetrics(settings.mesh, settings.mesh_token),
         forges={"embedded": EmbeddedForge(state / "git"), "gitlab": GitlabForge(state / "git")},
         builds=PipelineBuilds(state, _packaging(settings, state) if settings.platform == "kubernetes" else None),
         clock=SystemClock(),

@@ -30,7 +30,10 @@ def _agent() -> int:
 
     configure()
     settings = Settings()
-    run_agent(AgentConfig(settings.state_dir.resolve(), settings.mesh, settings.xds_port, dict(os.environ)))
+    config = AgentConfig(
+        settings.state_dir.resolve(), settings.mesh, settings.xds_port, dict(os.environ), mesh_token=settings.mesh_token
+    )
+    run_agent(config)
     return 0
 
 

@@ -37,6 +37,7 @@ class Settings(BaseSettings):
     xds_token_file: Path | None = Field(None, description="Token the gateway shows; may be replaced at any time.")
     mesh_port: int = Field(15012, ge=0, le=65535, description="HTTP API of the mesh.")
     mesh_url: str = Field("", description="Base URL of the mesh's HTTP API; empty: loopback and mesh_port.")
+    mesh_token: str = Field("", repr=False, description="Bearer token of the mesh's HTTP API, where it asks for one.")
 
     redis_url: str = Field("redis://127.0.0.1:6379/0", repr=False, description="Broker; losing it loses no work.")
     database_url: str = Field("", repr=False, description="SQLAlchemy URL; empty: SQLite in the state directory.")

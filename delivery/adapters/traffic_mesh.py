@@ -11,10 +11,10 @@ from mesh.client import MeshClient
 
 
 class MeshTraffic:
-    """`url` is the base of the mesh's HTTP API."""
+    """`url` is the base of the mesh's HTTP API, `token` what it asks for, "" for nothing."""
 
-    def __init__(self, url: str) -> None:
-        self._mesh = MeshClient(url)
+    def __init__(self, url: str, token: str = "") -> None:
+        self._mesh = MeshClient(url, token)
 
     def set_intent(self, intent: Intent) -> None:
         """Ask for the weights."""

@@ -21,6 +21,7 @@ class Options:
 
     token: str = ""
     mesh_url: str = ""
+    mesh_token: str = field(default="", repr=False)
     git_root: str = ""
     version: str = ""
     webhook_cap: int = 10_000_000

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import httpx
 from fastapi import APIRouter, Query
 
-from delivery.api.context import Ctx
+from delivery.api.context import Ctx, Options
 from delivery.errors import Rejected, Transient
 
 router = APIRouter(prefix="/mesh", tags=["mesh"])
@@ -18,12 +18,15 @@ router = APIRouter(prefix="/mesh", tags=["mesh"])
 TIMEOUT = 5.0
 
 
-async def ask(base: str, path: str, query: dict[str, str]) -> Any:
+async def ask(options: Options, path: str, query: dict[str, str]) -> Any:
     """Return the mesh's answer. Raises Transient when it is away, Rejected with its own words when it refuses."""
+    base = options.mesh_url
+    headers = {"authorization": f"Bearer {options.mesh_token}"} if options.mesh_token else {}
     try:
         verify = not base.startswith("http://")  # to load the authorities would hold the event loop for 40 ms
         async with httpx.AsyncClient(base_url=base, timeout=TIMEOUT, trust_env=False, verify=verify) as client:
-            response = await client.get(path, params={name: value for name, value in query.items() if value})
+            asked = {name: value for name, value in query.items() if value}
+            response = await client.get(path, params=asked, headers=headers)
         body = response.json()
     except (httpx.HTTPError, ValueError) as error:
         raise Transient(f"the mesh at {base} does not answer ({type(error).__name__})", retry_after=1.0) from error
@@ -48,25 +51,25 @@ def listed(body: Any, name: str) -> dict[str, Any]:
 @router.get("/services")
 async def services(ctx: Ctx, namespace: str = "") -> dict[str, Any]:
     """List services with their colours, versions and endpoints."""
-    return listed(await ask(ctx.options.mesh_url, "/v1/services", {"namespace": namespace}), "services")
+    return listed(await ask(ctx.options, "/v1/services", {"namespace": namespace}), "services")
 
 
 @router.get("/proxies")
 async def proxies(ctx: Ctx) -> dict[str, Any]:
     """List connected Envoys, what they have accepted and what they refused."""
-    return listed(await ask(ctx.options.mesh_url, "/v1/proxies", {}), "proxies")
+    return listed(await ask(ctx.options, "/v1/proxies", {}), "proxies")
 
 
 @router.get("/routes")
 async def routes(ctx: Ctx, namespace: str = "") -> dict[str, Any]:
     """List routes: host, colour, service, weights."""
-    return listed(await ask(ctx.options.mesh_url, "/v1/routes", {"namespace": namespace}), "routes")
+    return listed(await ask(ctx.options, "/v1/routes", {"namespace": namespace}), "routes")
 
 
 @router.get("/status")
 async def status(ctx: Ctx) -> dict[str, Any]:
     """Tell how the mesh is."""
-    return dict(await ask(ctx.options.mesh_url, "/v1/status", {}))
+    return dict(await ask(ctx.options, "/v1/status", {}))
 
 
 @router.get("/why")
@@ -83,7 +86,7 @@ async def why(
         raise Rejected(
             "neither a service nor a host is given", field="service", remedy="e.g. ?service=reviews&color=alice"
         )
-    return dict(await ask(ctx.options.mesh_url, "/v1/why", {"host": name, "color": color}))
+    return dict(await ask(ctx.options, "/v1/why", {"host": name, "color": color}))
 
 
 def _detail(body: Any) -> str:

@@ -15,7 +15,7 @@ import signal
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
@@ -57,6 +57,7 @@ class AgentConfig:
     node: str = "local"
     withdraw_deadline: float = 10.0
     bootstrap: Bootstrap | None = None
+    mesh_token: str = field(default="", repr=False)
 
 
 def run_agent(config: AgentConfig) -> None:
@@ -90,7 +91,9 @@ class Agent:
             for folder in (self._folders.desired_dir, self._folders.status_dir):
                 folder.mkdir(parents=True, exist_ok=True)
             async with httpx.AsyncClient(trust_env=False) as client:
-                self._registrar = Registrar(client, self._config.mesh_url, self._config.node, self._wake.set)
+                self._registrar = Registrar(
+                    client, self._config.mesh_url, self._config.node, self._wake.set, token=self._config.mesh_token
+                )
                 self._around = self._surroundings(client)
                 await self._adopt()
                 await self._work(stop)

@@ -53,7 +53,10 @@ class Registrar:
     `accepted` has what the mesh took last, endpoint id -> state; `on_accepted` is called when it took a list.
     """
 
-    def __init__(self, client: httpx.AsyncClient, mesh_url: str, node: str, on_accepted: Callable[[], None]) -> None:
+    def __init__(
+        self, client: httpx.AsyncClient, mesh_url: str, node: str, on_accepted: Callable[[], None], *, token: str = ""
+    ) -> None:
+        self._headers = {"authorization": f"Bearer {token}"} if token else {}
         self._client, self._mesh, self._node = client, mesh_url.rstrip("/"), node
         self._on_accepted = on_accepted
         self.accepted: dict[str, str] = {}
@@ -83,7 +86,9 @@ class Registrar:
         url = f"{self._mesh}/v1/nodes/{quote(self._node, safe='')}/endpoints"
         endpoints = self._endpoints or []
         try:
-            response = await self._client.put(url, json={"endpoints": endpoints}, timeout=TIMEOUT)
+            response = await self._client.put(
+                url, json={"endpoints": endpoints}, headers=self._headers, timeout=TIMEOUT
+            )
             problem = "" if response.is_success else f"answered {response.status_code}: {response.text[:300]}"
         except httpx.HTTPError as error:
             problem = f"{type(error).__name__} {error}".strip()
@@ -105,7 +110,7 @@ class Registrar:
         ends, pause = time.monotonic() + deadline, LOOK
         while time.monotonic() < ends:
             with contextlib.suppress(httpx.HTTPError, ValueError):
-                response = await self._client.get(url, timeout=TIMEOUT)
+                response = await self._client.get(url, headers=self._headers, timeout=TIMEOUT)
                 if response.is_success and response.json().get("withdrawn") is True:
                     return True
             await asyncio.sleep(pause)
