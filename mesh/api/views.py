@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from mesh.model.lanes import Lane, line_of_bases, service_lanes
+from mesh.model.lanes import Lane, implied_intent, line_of_bases, live_intent, service_lanes
 from mesh.model.nouns import BASELINE, Intent, LaneKey, Namespace, State, written
 from mesh.model.world import World
 from mesh.serving.ledger import Standing
@@ -50,22 +50,22 @@ def services_view(world: World) -> list[dict[str, Any]]:
 
 
 def _colors(world: World, namespace: str, service: str) -> list[str]:
-    said = {each.color for each in world.endpoints.values() if (each.namespace, each.service) == (namespace, service)}
+    said = {each.color for each in world.replicas_of(namespace, service)}
     asked = {key.color for key in world.intents if (key.namespace, key.service) == (namespace, service)}
     return sorted(said | asked)
 
 
 def _lane_view(world: World, key: LaneKey) -> dict[str, Any]:
-    intent = world.intents.get(key)
+    intent = world.intents.get(key) or implied_intent(world, key)
     return {
         "color": written(key.color),
         "stable": intent.stable if intent else "",
         "weights": dict(intent.weights) if intent else {},
         "generation": intent.generation if intent else 0,
         "replicas": [
-            {"id": each.id, "version": each.version, "state": each.state.value}
-            for each in sorted(world.endpoints.values(), key=lambda each: each.id)
-            if each.key == key
+            {"id": each.id, "version": each.version, "state": each.state.value, "locality": each.locality}
+            for each in sorted(world.replicas_of(key.namespace, key.service), key=lambda each: each.id)
+            if each.color == key.color
         ],
     }
 
@@ -114,9 +114,10 @@ def why_view(world: World, host: str, color: str) -> dict[str, Any]:
     if owner not in plan.owned:
         steps.append(f"{service} has no intent in lane {written(owner)}: 503")
         return {"host": host, "color": written(color), "steps": steps, "targets": []}
-    intent = world.intents[LaneKey(namespace, service, owner)]
-    weights = dict(intent.weights)
-    steps.append(f"weights of the lane (generation {intent.generation}): {weights}")
+    intent = live_intent(world, namespace, service, owner)
+    weights = dict(intent.weights) if intent else {}
+    asked = f"generation {intent.generation}" if intent and intent.generation else "nobody asked for any"
+    steps.append(f"weights of the lane ({asked}): {weights}")
     targets = [
         {**target, "weight": weights.get(target["version"], 0), "ready": _ready(world, namespace, service, target)}
         for target in _targets(plan.owned[owner])

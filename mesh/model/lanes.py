@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from mesh.model.nouns import BASELINE, Fallback, Intent, LaneKey
+from mesh.model.nouns import BASELINE, Fallback, Intent, LaneKey, State
 from mesh.model.world import World
 
 
@@ -69,9 +69,24 @@ def service_lanes(world: World, namespace: str, service: str) -> ServiceLanes:
 
 
 def live_intent(world: World, namespace: str, service: str, color: str) -> Intent | None:
-    """Return the lane's intent unless there is none or it was withdrawn."""
-    intent = world.intents.get(LaneKey(namespace, service, color))
-    return None if intent is None or intent.withdrawn else intent
+    """Return the lane's intent; where there is none, or it was withdrawn, what replicas that need none imply."""
+    key = LaneKey(namespace, service, color)
+    intent = world.intents.get(key)
+    return implied_intent(world, key) if intent is None or intent.withdrawn else intent
+
+
+def implied_intent(world: World, key: LaneKey) -> Intent | None:
+    """The intent of plain pods, whose versions no delivery looks after: all to the first version that has a ready
+    replica, or else to the first. Its generation is 0, so any real one is newer."""
+    plain = [
+        (each.state is not State.READY, each.version)
+        for each in world.replicas_of(key.namespace, key.service)
+        if not each.managed and each.color == key.color
+    ]
+    if not plain:
+        return None
+    _, stable = min(plain)
+    return Intent(key, 0, stable, {stable: 100})
 
 
 def line_of_bases(world: World, namespace: str, color: str) -> list[str]:

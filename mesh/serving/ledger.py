@@ -77,14 +77,15 @@ class Ledger:
         for key in before.intents.keys() - after.intents.keys():
             self._intents[key] = mark
         if before.endpoints is not after.endpoints:
-            for name in before.endpoints.keys() | after.endpoints.keys():
-                if before.endpoints.get(name) != after.endpoints.get(name):
-                    self._endpoints.pop(name, None)  # to the end: the order is that of the last change
-                    self._endpoints[name] = mark
+            for name in after.endpoints_since(before):
+                self._endpoints.pop(name, None)  # to the end: the order is that of the last change
+                self._endpoints[name] = mark
             self._forget_gone(after)
 
     def _forget_gone(self, world: World) -> None:
         """Keep the latest of those that left: a replica's withdrawal is asked for while it goes, not hours later."""
+        if len(self._endpoints) - len(world.endpoints) <= GONE_REMEMBERED:
+            return
         gone = [name for name in self._endpoints if name not in world.endpoints]
         for name in gone[:-GONE_REMEMBERED]:
             del self._endpoints[name]

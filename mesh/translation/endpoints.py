@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
+from itertools import groupby
+from typing import Any
 
 from mesh.model.lanes import Member
 from mesh.model.nouns import Endpoint, State
@@ -17,27 +20,41 @@ CACHED = 20_000
 def assignment(cluster: Resource, port: int, endpoints: tuple[Endpoint, ...]) -> Resource:
     """The replicas of one version that are ready and have the port; `endpoints` come sorted by id.
 
-    A changed cluster warms anew and Envoy does not ask for its endpoints then (mesh.serving.session).
+    Localities have no weights: which replica answers does not depend on where it runs. A changed cluster warms anew and
+    Envoy does not ask for its endpoints then (mesh.serving.session).
     """
     content = message("envoy.config.endpoint.v3.ClusterLoadAssignment")(cluster_name=cluster.name)
-    locality = content.endpoints.add() if endpoints else content.endpoints
-    for endpoint in endpoints:
-        who = access.endpoint_metadata(endpoint.namespace, endpoint.service, endpoint.color, endpoint.version)
-        for number in (candidate.inbound for candidate in endpoint.ports if candidate.port == port):
-            host = locality.lb_endpoints.add()
-            host.endpoint.address.socket_address.address = endpoint.address
-            host.endpoint.address.socket_address.port_value = number
-            host.metadata.CopyFrom(who)
+    for where, group in groupby(sorted(endpoints, key=_locality), _locality):
+        locality = content.endpoints.add()
+        if where:
+            region, _, zone = where.rpartition("/")
+            locality.locality.region, locality.locality.zone = region, zone
+        for endpoint in group:
+            _add(locality.lb_endpoints, endpoint, port)
     return Resource.of(cluster.name, content, parent=cluster.version)
 
 
-Replicas = dict[tuple[str, Member], tuple[Endpoint, ...]]
+def _locality(endpoint: Endpoint) -> str:
+    return endpoint.locality
 
 
-def ready_replicas(endpoints: list[Endpoint]) -> Replicas:
-    """Group the ready endpoints of a namespace by service and member, each group sorted by id."""
-    groups: dict[tuple[str, Member], list[Endpoint]] = {}
+def _add(hosts: Any, endpoint: Endpoint, port: int) -> None:
+    who = access.endpoint_metadata(endpoint.namespace, endpoint.service, endpoint.color, endpoint.version)
+    for number in (candidate.inbound for candidate in endpoint.ports if candidate.port == port):
+        host = hosts.add()
+        host.endpoint.address.socket_address.address = endpoint.address
+        host.endpoint.address.socket_address.port_value = number
+        host.metadata.CopyFrom(who)
+
+
+Ready = Mapping[Member, tuple[Endpoint, ...]]
+"""The replicas of one service that take traffic, by version, sorted by id."""
+
+
+def ready_replicas(endpoints: Iterable[Endpoint]) -> Ready:
+    """Group the ready endpoints of a service by member, each group sorted by id."""
+    groups: dict[Member, list[Endpoint]] = {}
     for endpoint in sorted(endpoints, key=lambda each: each.id):
         if endpoint.state is State.READY:
-            groups.setdefault((endpoint.service, Member(endpoint.color, endpoint.version)), []).append(endpoint)
+            groups.setdefault(Member(endpoint.color, endpoint.version), []).append(endpoint)
     return {key: tuple(group) for key, group in groups.items()}

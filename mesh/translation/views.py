@@ -13,7 +13,7 @@ from mesh.model.nouns import Intent, LaneKey, Namespace
 from mesh.model.proxies import Gateway, Proxy, Sidecar
 from mesh.model.world import World
 from mesh.translation import captured, clusters, endpoints, listeners, naming, routes
-from mesh.translation.endpoints import Replicas, ready_replicas
+from mesh.translation.endpoints import Ready, ready_replicas
 from mesh.translation.holding import Ways
 from mesh.translation.resources import CLUSTER, ENDPOINTS, LISTENER, ROUTES, Resource, Table, table
 from mesh.translation.runtime import Weights
@@ -36,14 +36,15 @@ class View:
 
 @dataclass(frozen=True)
 class NamespacePart:
-    """What all proxies that serve a namespace share."""
+    """What all proxies that serve a namespace share. `shape`: the revision since which only weights have changed."""
 
     lanes: Mapping[str, ServiceLanes]
-    replicas: Replicas
+    ready: Mapping[str, Ready]  # by service
     clusters: Table
     endpoints: Table
     routes: Resource
     weights: Weights
+    shape: int
 
 
 @dataclass(frozen=True)
@@ -55,14 +56,13 @@ class Translation:
     parts: Mapping[str, NamespacePart]
     gateway: NamespacePart
     exposed: Mapping[str, Namespace]
-    shape: int
 
     def view(self, proxy: Proxy) -> View:
         """Return what the proxy should have."""
         if isinstance(proxy, Gateway):
             doors = table(listeners.gateway(proxy.address, proxy.port))
             return self._view(self.gateway, self.gateway.clusters, doors, self._gateway_ways())
-        part = self.parts.get(proxy.namespace) or _namespace_part(World(), proxy.namespace)
+        part = self.parts.get(proxy.namespace) or _namespace_part(World(), proxy.namespace, self.revision)
         proxy = self._with_ports(proxy)
         own = (
             clusters.passthrough(),
@@ -88,7 +88,7 @@ class Translation:
 
     def _view(self, part: NamespacePart, members: Table, doors: Table, ways: Ways) -> View:
         tables = {CLUSTER: members, ENDPOINTS: part.endpoints, LISTENER: doors, ROUTES: table(part.routes)}
-        return View(self.revision, tables, part.weights, self.shape, ways)
+        return View(self.revision, tables, part.weights, part.shape, ways)
 
 
 def translate(world: World, revision: int, before: Translation | None = None) -> Translation:
@@ -96,10 +96,15 @@ def translate(world: World, revision: int, before: Translation | None = None) ->
     reweighted = world.reweighted_since(before.world) if before else None
     if before and reweighted is not None:
         return _with_weights(before, world, revision, reweighted)
-    names = {*world.namespaces, *(namespace for namespace, _ in world.ports)}
-    known = before.parts if before else {}
-    parts = {name: _namespace_part(world, name, known.get(name)) for name in sorted(names)}
-    return Translation(revision, world, parts, _gateway_part(world, parts, before), world.namespaces, revision)
+    touched = world.touched_since(before.world) if before else set()
+    parts = {}
+    for name in sorted({*world.namespaces, *(namespace for namespace, _ in world.ports)}):
+        part = before.parts.get(name) if before else None
+        if before is None or part is None or name in touched:
+            parts[name] = _namespace_part(world, name, revision, part)
+        else:
+            parts[name] = _with_endpoints(world, name, revision, part, before.world)
+    return Translation(revision, world, parts, _gateway_part(world, parts, revision, before), world.namespaces)
 
 
 def _with_weights(before: Translation, world: World, revision: int, reweighted: list[Intent]) -> Translation:
@@ -122,33 +127,59 @@ def _sidecar_doors(proxy: Sidecar, part: NamespacePart) -> Table:
     return table(explicit, *inbound, *captured.listeners(proxy, part.lanes))
 
 
-def _namespace_part(world: World, namespace: str, before: NamespacePart | None = None) -> NamespacePart:
+def _namespace_part(world: World, namespace: str, revision: int, before: NamespacePart | None = None) -> NamespacePart:
+    """Translate a namespace, with tables taken from before where they come out the same."""
     lanes = {service: service_lanes(world, namespace, service) for service in world.services(namespace)}
-    replicas = ready_replicas([each for each in world.endpoints.values() if each.namespace == namespace])
+    ready = {service: ready_replicas(world.replicas_of(namespace, service)) for service in lanes}
     weights = {key: value for plan in lanes.values() for key, value in _weights(world, namespace, plan).items()}
     if before is None or lanes != before.lanes:
         made = table(*(resource for plan in lanes.values() for resource in _clusters(namespace, plan)))
-        assigned = _assigned(namespace, lanes, replicas)
-        return NamespacePart(lanes, replicas, made, assigned, routes.sidecar_routes(namespace, lanes), weights)
-    if replicas != before.replicas:
-        return replace(before, replicas=replicas, endpoints=_assigned(namespace, lanes, replicas), weights=weights)
-    return replace(before, weights=weights)
+        assigned = _assigned(namespace, lanes, ready)
+        ways = routes.sidecar_routes(namespace, lanes)
+        return NamespacePart(lanes, ready, made, assigned, ways, weights, revision)
+    if ready != before.ready:
+        assigned = _assigned(namespace, lanes, ready)
+        return replace(before, ready=ready, endpoints=assigned, weights=weights, shape=revision)
+    return replace(before, weights=weights, shape=revision)  # ports of sidecars may have changed all the same
 
 
-def _gateway_part(world: World, parts: Mapping[str, NamespacePart], before: Translation | None) -> NamespacePart:
+def _with_endpoints(world: World, namespace: str, revision: int, before: NamespacePart, then: World) -> NamespacePart:
+    """Translate a namespace in which nothing but endpoints may have changed: only their services are looked at."""
+    changed = world.services_since(then, namespace) & before.lanes.keys()
+    if not changed:
+        return before
+    if any(service_lanes(world, namespace, service) != before.lanes[service] for service in changed):
+        return _namespace_part(world, namespace, revision, before)
+    fresh = {service: ready_replicas(world.replicas_of(namespace, service)) for service in changed}
+    moved = {service: ready for service, ready in fresh.items() if ready != before.ready[service]}
+    lanes = {service: before.lanes[service] for service in moved}
+    assigned = {**before.endpoints, **_assigned(namespace, lanes, moved)} if moved else before.endpoints
+    return replace(before, ready={**before.ready, **moved}, endpoints=assigned, shape=revision)
+
+
+def _gateway_part(
+    world: World, parts: Mapping[str, NamespacePart], revision: int, before: Translation | None
+) -> NamespacePart:
+    """What gateways have: all namespaces that are exposed."""
     exposed = [(world.namespaces[name], parts[name]) for name in sorted(world.namespaces)]
+    if before is not None and before.exposed == world.namespaces:
+        held = [before.parts.get(namespace.name) for namespace, _ in exposed]
+        if all(part is then for (_, part), then in zip(exposed, held, strict=True)):
+            return before.gateway
     weights = {key: value for _, part in exposed for key, value in part.weights.items()}
+    members = {name: each for _, part in exposed for name, each in part.endpoints.items()}
     if before is not None and before.exposed == world.namespaces and _same_routes(parts, before.parts):
-        endpoints_ = {name: each for _, part in exposed for name, each in part.endpoints.items()}
-        kept = before.gateway.endpoints == endpoints_
-        return replace(before.gateway, endpoints=before.gateway.endpoints if kept else endpoints_, weights=weights)
+        if before.gateway.endpoints == members:
+            return replace(before.gateway, weights=weights)
+        return replace(before.gateway, endpoints=members, weights=weights, shape=revision)
     return NamespacePart(
         lanes={},
-        replicas={},
+        ready={},
         clusters={name: each for _, part in exposed for name, each in part.clusters.items()},
-        endpoints={name: each for _, part in exposed for name, each in part.endpoints.items()},
+        endpoints=members,
         routes=routes.gateway_routes([(namespace, part.lanes) for namespace, part in exposed]),
         weights=weights,
+        shape=revision,
     )
 
 
@@ -173,17 +204,19 @@ def _clusters(namespace: str, plan: ServiceLanes) -> list[Resource]:
     return made
 
 
-def _assigned(namespace: str, lanes: Mapping[str, ServiceLanes], replicas: Replicas) -> Table:
-    return table(*(resource for plan in lanes.values() for resource in _assignments(namespace, plan, replicas)))
+def _assigned(namespace: str, lanes: Mapping[str, ServiceLanes], ready: Mapping[str, Ready]) -> Table:
+    return table(
+        *(resource for service, plan in lanes.items() for resource in _assignments(namespace, plan, ready[service]))
+    )
 
 
-def _assignments(namespace: str, plan: ServiceLanes, replicas: Replicas) -> list[Resource]:
+def _assignments(namespace: str, plan: ServiceLanes, ready: Ready) -> list[Resource]:
     members = {member for lane in plan.owned.values() for member in _members(lane)}
     return [
         endpoints.assignment(
             clusters.member(naming.member_cluster(namespace, plan.service, port, member), member.color),
             port,
-            replicas.get((plan.service, member), ()),
+            ready.get(member, ()),
         )
         for port, _ in plan.ports
         for member in members

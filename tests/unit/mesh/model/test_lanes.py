@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 
 from mesh.model.lanes import Member, ServiceLanes, line_of_bases, service_lanes
-from mesh.model.nouns import BASELINE, Environment, Fallback, LaneKey
+from mesh.model.nouns import BASELINE, Endpoint, Environment, Fallback, LaneKey, State
 from mesh.model.world import World
-from tests.fakes.mesh_world import SHOP, bookshop, intent
+from tests.fakes.mesh_world import SHOP, bookshop, endpoint, intent
 
 
 def lanes(service: str, world: World | None = None) -> ServiceLanes:
@@ -97,3 +97,50 @@ def test_a_lane_never_reaches_another_colour_that_is_not_its_base() -> None:
         allowed = set(line_of_bases(bookshop().with_environment(Environment(SHOP, "carol")), SHOP, color))
         assert {member.color for target in lane.targets for member in target.chain} <= allowed
     assert Member("carol", "rc") not in {m for t in plan.owned["alice"].targets for m in t.chain}
+
+
+def plain(service: str, version: str, number: int = 0, state: State = State.READY, color: str = BASELINE) -> Endpoint:
+    return replace(endpoint(service, color, version, number, state), managed=False)
+
+
+def test_plain_replicas_take_traffic_without_an_intent() -> None:
+    world = World().with_node("local", [plain("cart", "default")])
+    assert owned(world, "cart") == {BASELINE: ["default"]}
+
+
+def test_of_several_plain_versions_the_first_that_is_ready_takes_all() -> None:
+    replicas = [plain("cart", "v1", state=State.STARTING), plain("cart", "v2"), plain("cart", "v3")]
+    assert owned(World().with_node("local", replicas), "cart") == {BASELINE: ["v2"]}
+
+
+def test_a_plain_service_keeps_its_lane_while_nothing_of_it_is_ready() -> None:
+    world = World().with_node("local", [plain("cart", "default", state=State.STARTING)])
+    assert owned(world, "cart") == {BASELINE: ["default"]}
+
+
+def test_an_intent_wins_over_what_plain_replicas_imply_until_it_is_withdrawn() -> None:
+    world = World().with_node("local", [plain("reviews", "default"), plain("reviews", "r9")])
+    asked = intent("reviews", BASELINE, "r9")
+    assert owned(world.with_intent(asked), "reviews") == {BASELINE: ["r9"]}
+    assert owned(world.with_intent(replace(asked, withdrawn=True)), "reviews") == {BASELINE: ["default"]}
+
+
+def test_replicas_that_deliveries_look_after_wait_for_their_intent() -> None:
+    world = World().with_node("local", [endpoint("cart", BASELINE, "c1")])
+    assert owned(world, "cart") == {}
+
+
+def test_a_plain_preview_needs_its_colour_to_be_known() -> None:
+    replicas = [plain("cart", "default"), plain("cart", "mine", 1, color="alice")]
+    world = World().with_node("local", replicas)
+    assert owned(world, "cart") == {BASELINE: ["default"]}
+    known = world.with_environment(Environment(SHOP, "alice"))
+    assert owned(known, "cart") == {BASELINE: ["default"], "alice": ["mine"]}
+    assert service_lanes(known, SHOP, "cart").selects == {"alice": "alice"}
+
+
+def owned(world: World, service: str) -> dict[str, list[str]]:
+    return {
+        color: [each.version for each in lane.targets]
+        for color, lane in service_lanes(world, SHOP, service).owned.items()
+    }
