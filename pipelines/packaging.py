@@ -186,7 +186,8 @@ class ImagePackaging:
         if self._options.repository:
             place = parse_reference(name)
             with closing(self._registry(place, halt)) as registry:
-                pushed = push_image(registry, place.repository, image)
+                tag = f"{request.revision[:12]}-{image.digest[7:15]}"  # unique, for registries with immutable tags
+                pushed = push_image(registry, place.repository, image, tag)
             log.note(f"pushed {name}@{image.digest}, {image.size / 1e6:.1f} MB: {pushed}")
             self._store.images.put(record)
             return record

@@ -23,8 +23,18 @@ class Pushed:
         return ", ".join([*parts, *([f"{self.mounted} shared"] if self.mounted else [])])
 
 
-def push_image(registry: Registry, repository: str, image: Image) -> Pushed:
-    """Put the image into the repository, by digest. Harmless to repeat. Raises Rejected and Transient."""
+def push_image(registry: Registry, repository: str, image: Image, tag: str = "") -> Pushed:
+    """Put the image into the repository. Harmless to repeat. Raises Rejected and Transient.
+
+    Nothing here pulls by `tag`; it keeps registries from deleting the image as untagged, and tells people what it is.
+    """
+    done = _parts(registry, repository, image)
+    registry.put_manifest(repository, tag or image.digest, image.media_type, image.manifest)
+    return done
+
+
+def _parts(registry: Registry, repository: str, image: Image) -> Pushed:
+    """Put what the manifest refers to; a repository that has the manifest has its parts."""
     if registry.has_manifest(repository, image.digest):
         return Pushed(present=len(image.layers) + 1)
     done = Pushed()
@@ -32,12 +42,9 @@ def push_image(registry: Registry, repository: str, image: Image) -> Pushed:
         done = _layer(registry, repository, layer, done)
     config = digest_of(image.config)
     if registry.has_blob(repository, config):
-        done = _more(done, present=1)
-    else:
-        registry.upload(repository, config, len(image.config), lambda: iter([image.config]))
-        done = _more(done, uploaded=1, sent=len(image.config))
-    registry.put_manifest(repository, image.digest, image.media_type, image.manifest)
-    return done
+        return _more(done, present=1)
+    registry.upload(repository, config, len(image.config), lambda: iter([image.config]))
+    return _more(done, uploaded=1, sent=len(image.config))
 
 
 def _layer(registry: Registry, repository: str, layer: Layer, done: Pushed) -> Pushed:

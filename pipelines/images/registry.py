@@ -135,10 +135,10 @@ class Registry:
             self._going()
             yield chunk
 
-    def put_manifest(self, repository: str, digest: str, media_type: str, content: bytes) -> None:
-        """Upload a manifest; its parts must be there."""
+    def put_manifest(self, repository: str, target: str, media_type: str, content: bytes) -> None:
+        """Upload a manifest under its digest, or under a tag; its parts must be there."""
         headers = {"Content-Type": media_type}
-        self._ask("PUT", f"/v2/{repository}/manifests/{digest}", _push(repository), headers=headers, content=content)
+        self._ask("PUT", f"/v2/{repository}/manifests/{target}", _push(repository), headers=headers, content=content)
 
     def _ask(self, method: str, path: str, scopes: tuple[str, ...], **options: Any) -> httpx.Response:
         """Send a small request until it succeeds; a 401 is answered once a login."""
