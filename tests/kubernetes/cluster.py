@@ -40,7 +40,8 @@ class Cluster(Connection):
 
     `nodes`: how many fake nodes. `controllers=False` leaves etcd and API server alone: half the start, and nobody acts
     on the objects. `apiserver_flags` win over ours, e.g. `--max-requests-inflight=3` to be told 429. Not from a thread
-    that ends: the programs end with the thread that started them.
+    that ends: the programs end with the thread that started them. `address` is where the API server listens; pods of
+    a real node (`node.py`) do not reach the loopback.
     """
 
     def __init__(
@@ -50,12 +51,13 @@ class Cluster(Connection):
         nodes: int = 3,
         controllers: bool = True,
         apiserver_flags: tuple[str, ...] = (),
+        address: str = programs.LOOPBACK,
     ) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self.directory = directory
         self._flags = apiserver_flags
         self._port, self._etcd_port, self.kubelet_port = free_port(), free_port(), free_port()
-        self._files = prepare(directory, programs_in, self._port)
+        self._files = prepare(directory, programs_in, address, self._port)
         super().__init__(self._files.kubeconfig, directory)
         self._processes: dict[str, Process] = {}
         self._commands: dict[str, list[str]] = {}
@@ -81,6 +83,11 @@ class Cluster(Connection):
         for process in reversed(self._processes.values()):
             process.kill()
         self._processes.clear()
+
+    @property
+    def files(self) -> Files:
+        """The authority and the programs, for those who add to the cluster."""
+        return self._files
 
     def kill_apiserver(self) -> None:
         """Kill the API server at once: connections break, watches end without a word. etcd keeps what it had."""
@@ -159,21 +166,22 @@ class Cluster(Connection):
         return sum(any(one["type"] == "Ready" and one["status"] == "True" for one in node) for node in conditions)
 
 
-def prepare(directory: Path, programs_in: Path, port: int) -> Files:
+def prepare(directory: Path, programs_in: Path, address: str, port: int) -> Files:
     """Write certificates, the admin's kubeconfig and what the fake kubelets answer."""
     authority = Authority(directory / "certificates")
     admin = authority.user("admin", ["system:masters"])
-    certificate = authority.pair.certificate
-    url = f"https://127.0.0.1:{port}"
-    kubeconfig = write_kubeconfig(directory / "admin.kubeconfig", url, certificate, certificate_user(admin))
+    url = f"https://{address}:{port}"
+    kubeconfig = write_kubeconfig(
+        directory / "admin.kubeconfig", url, authority.pair.certificate, certificate_user(admin)
+    )
     log = directory / "pod.log"
     lines = [
         f"2026-01-01T00:00:0{second}.000000000Z {stream} F {line}\n" for second, (stream, line) in enumerate(POD_LOG)
     ]
     log.write_text("".join(lines))  # as a container runtime writes it
     (directory / "pods.yaml").write_text("\n---\n".join(json.dumps(one) for one in pod_answers(log)))
-    server, token_key = authority.server("kube-apiserver"), authority.token_key("service-accounts")
-    return Files(programs_in, directory, authority.pair, server, token_key, kubeconfig)
+    server, token_key = authority.server("kube-apiserver", address), authority.token_key("service-accounts")
+    return Files(programs_in, directory, address, authority, server, token_key, kubeconfig)
 
 
 def pod_answers(log: Path) -> list[dict[str, Any]]:

@@ -6,6 +6,8 @@
 | `namespace` | function | the name of a fresh namespace in it, deleted afterwards (not waited for) |
 | `own_cluster` | session | `cluster` with its servers: kill, restart or freeze the API server, forget history |
 | `new_cluster` | function | a function that starts further ones with flags of yours; about 5 s each |
+| `real_node` | session | a cluster of one real node: `.cluster`, and `.load(archive)` for images; see `node.py` |
+| `real_namespace` | function | a fresh namespace in that cluster |
 
 `cluster.kubeconfig` (a path), `.url`, `.ca`; `.kubectl("get", "pods")`, `.apply(object, ..., namespace=)`, `.get(kind,
 name, namespace)`, `.http()`; `.service_account_kubeconfig(namespace, name)` for a client with the rights you bind only.
@@ -27,9 +29,10 @@ from pathlib import Path
 import pytest
 
 from tests.fakes.background import wait_for
-from tests.kubernetes import assets
+from tests.kubernetes import assets, node
 from tests.kubernetes.cluster import Cluster
 from tests.kubernetes.connection import Connection, KubectlFailed
+from tests.kubernetes.node import RealNode
 
 FOREIGN = "COLORLANE_TEST_KUBECONFIG"
 
@@ -75,14 +78,41 @@ def new_cluster(programs: Path, tmp_path: Path) -> Iterator[Callable[..., Cluste
         yield lambda **shape: started.enter_context(Cluster(tmp_path / uuid.uuid4().hex[:6], programs, **shape))
 
 
+@pytest.fixture(scope="session")
+def real_node(programs: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealNode]:
+    """A cluster of its own with one node on which pods really run."""
+    if lacks := node.missing(programs):
+        pytest.skip(f"no real node without {', '.join(lacks)}")
+    directory = tmp_path_factory.mktemp("node")
+    with contextlib.ExitStack() as started:
+        link = node.Link(directory)
+        started.callback(link.stop)
+        cluster = started.enter_context(Cluster(directory / "cluster", programs, nodes=0, address=node.MACHINE))
+        yield started.enter_context(RealNode(link, cluster, directory))
+
+
 @pytest.fixture
 def namespace(cluster: Connection) -> Iterator[str]:
-    """A fresh namespace, usable: its default ServiceAccount is there."""
+    """A fresh namespace of `cluster`, usable: its default ServiceAccount is there."""
+    with fresh_namespace(cluster) as name:
+        yield name
+
+
+@contextlib.contextmanager
+def fresh_namespace(cluster: Connection) -> Iterator[str]:
+    """Make a namespace with a random name, and delete it afterwards."""
     name = f"test-{uuid.uuid4().hex[:8]}"
     cluster.kubectl("create", "namespace", name)
     wait_for("the default ServiceAccount", lambda: has_service_account(cluster, name))
     yield name
     cluster.kubectl("delete", "namespace", name, "--wait=false")
+
+
+@pytest.fixture
+def real_namespace(real_node: RealNode) -> Iterator[str]:
+    """A fresh namespace of the cluster of `real_node`."""
+    with fresh_namespace(real_node.cluster) as name:
+        yield name
 
 
 def has_service_account(cluster: Connection, namespace: str) -> bool:

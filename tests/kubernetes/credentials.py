@@ -55,7 +55,7 @@ class Authority:
         hosts = ["localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc", name]
         addresses = ["127.0.0.1", "::1", SERVICE_ADDRESS, *more_addresses]
         names: list[x509.GeneralName] = [x509.DNSName(host) for host in hosts]
-        names += [x509.IPAddress(ipaddress.ip_address(address)) for address in addresses]
+        names += [x509.IPAddress(ipaddress.ip_address(address)) for address in dict.fromkeys(addresses)]
         key = ec.generate_private_key(ec.SECP256R1())
         certificate = _unsigned(_name(name, []), key.public_key()).add_extension(
             x509.SubjectAlternativeName(names), critical=False

@@ -11,8 +11,9 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.kubernetes.credentials import KeyPair
+from tests.kubernetes.credentials import Authority, KeyPair
 
+LOOPBACK = "127.0.0.1"
 STAGES = Path(__file__).with_name("stages")
 SERVICE_RANGE = "10.96.0.0/16"
 POD_RANGE = "10.64.0.1/14"  # 262 thousand addresses for the pods of fake nodes
@@ -62,11 +63,12 @@ class Process:
 
 @dataclass(frozen=True)
 class Files:
-    """What the programs share: their folder, the authority, and the key that signs service account tokens."""
+    """What the programs share: their folder, where the API server listens, the authority, the key that signs tokens."""
 
     assets: Path
     directory: Path
-    authority: KeyPair
+    address: str
+    authority: Authority
     server: KeyPair
     token_key: Path
     kubeconfig: Path
@@ -93,11 +95,11 @@ def apiserver(files: Files, port: int, etcd_port: int, more: tuple[str, ...]) ->
     """Return the command of the API server; flags in `more` win over ours."""
     return [
         f"{files.assets}/kube-apiserver",
-        "--bind-address=127.0.0.1",
-        "--advertise-address=127.0.0.1",
+        f"--bind-address={files.address}",
+        f"--advertise-address={files.address}",
         f"--secure-port={port}",
         f"--etcd-servers=http://127.0.0.1:{etcd_port}",
-        f"--client-ca-file={files.authority.certificate}",
+        f"--client-ca-file={files.authority.pair.certificate}",
         f"--tls-cert-file={files.server.certificate}",
         f"--tls-private-key-file={files.server.key}",
         f"--kubelet-client-certificate={files.directory}/certificates/admin.crt",
@@ -109,7 +111,8 @@ def apiserver(files: Files, port: int, etcd_port: int, more: tuple[str, ...]) ->
         f"--service-cluster-ip-range={SERVICE_RANGE}",
         "--authorization-mode=Node,RBAC",
         "--allow-privileged=true",
-        "--endpoint-reconciler-type=none",  # it refuses a loopback address, and nobody asks for `kubernetes` here
+        # Where pods run, the Service `kubernetes` leads to us; a loopback address cannot be an endpoint.
+        f"--endpoint-reconciler-type={'none' if files.address == LOOPBACK else 'lease'}",
         "--shutdown-delay-duration=0s",
         "--profiling=false",
         *more,
@@ -126,9 +129,9 @@ def controller_manager(files: Files, port: int) -> list[str]:
         f"--authentication-kubeconfig={files.kubeconfig}",
         f"--authorization-kubeconfig={files.kubeconfig}",
         f"--service-account-private-key-file={files.token_key}",
-        f"--root-ca-file={files.authority.certificate}",
-        f"--cluster-signing-cert-file={files.authority.certificate}",
-        f"--cluster-signing-key-file={files.authority.key}",
+        f"--root-ca-file={files.authority.pair.certificate}",
+        f"--cluster-signing-cert-file={files.authority.pair.certificate}",
+        f"--cluster-signing-key-file={files.authority.pair.key}",
         "--leader-elect=false",
         "--kube-api-qps=500",
         "--kube-api-burst=1000",
