@@ -54,3 +54,29 @@ class WorkloadStatus:
     wanted: int = 0
     reason: str = ""
     restarts: int = 0
+
+
+@dataclass(frozen=True)
+class Replica:
+    """One copy of a workload, a pod or a process with its sidecar. `started_at` in seconds since the epoch."""
+
+    name: str
+    state: str  # starting, ready, draining, or what the platform calls it
+    ready: bool
+    restarts: int = 0
+    reason: str = ""
+    node: str = ""
+    address: str = ""
+    started_at: float | None = None
+
+
+@dataclass(frozen=True)
+class Happening:
+    """Something the platform tells of a workload, as Kubernetes' events do. `at` is when it last happened."""
+
+    at: float
+    subject: str  # the replica or object it is about
+    reason: str  # one word: Killing, BackOff, Unhealthy ...
+    text: str
+    warning: bool = False
+    count: int = 1

@@ -7,9 +7,9 @@ as a whole, so an object is never missing for a moment. Neighbours: controller (
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import structlog
 from kubernetes import client, watch
@@ -141,16 +141,15 @@ class _Cache:
                     wait = min(wait * 2, LONGEST_WAIT)
 
     def _list(self, changed: Callable[[], None]) -> str:
-        answer = self._custom.list_cluster_custom_object(
-            GROUP, VERSION, PLURALS[self._kind], _request_timeout=CALL_SECONDS
-        )
+        where = (GROUP, VERSION, PLURALS[self._kind])
+        answer: Any = self._custom.list_cluster_custom_object(*where, _request_timeout=CALL_SECONDS)
         with self._lock:
             self._held = {_identity(each): each | {"kind": self._kind} for each in answer["items"]}
         changed()
         return str(answer["metadata"]["resourceVersion"])
 
     def _follow(self, since: str, changed: Callable[[], None]) -> None:
-        events: Iterable[dict[str, Any]] = self._watch.stream(
+        events: Any = cast(Any, self._watch).stream(
             self._custom.list_cluster_custom_object,
             GROUP,
             VERSION,
@@ -161,16 +160,18 @@ class _Cache:
             _request_timeout=(CALL_SECONDS, WATCH_SECONDS + CALL_SECONDS),
         )
         for event in events:
-            object, kind = event["object"], event["type"]
-            if kind == "BOOKMARK":
-                continue
-            with self._lock:
-                held = self._held if self._held is not None else {}
-                if kind == "DELETED":
-                    held.pop(_identity(object), None)
-                else:
-                    held[_identity(object)] = object
-            changed()
+            kind, object = event["type"], event["object"]
+            if kind != "BOOKMARK":
+                self._note(kind, object)
+                changed()
+
+    def _note(self, kind: str, object: Object) -> None:
+        with self._lock:
+            held = self._held if self._held is not None else {}
+            if kind == "DELETED":
+                held.pop(_identity(object), None)
+            else:
+                held[_identity(object)] = object
 
 
 def _identity(object: Object) -> tuple[str, str]:

@@ -4,6 +4,9 @@ Contract: every call is idempotent and durable once it returns. `apply` and `rem
 generation; one older than the newest seen raises `Conflict` and changes nothing (an older run never overwrites
 a newer one). The platform registers ready replicas with the mesh and withdraws them (proxies ACKed, in-flight
 requests ended) before it stops them. A platform that is away raises `Transient`.
+
+What people do to a running workload (`restart`, `scale`, `shell`) raises `NotFound` where it does not run. It belongs
+to the workload as it was applied: the next generation is as its manifests say.
 """
 
 from __future__ import annotations
@@ -11,7 +14,27 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
-from delivery.workloads import WorkloadKey, WorkloadSpec, WorkloadStatus
+from delivery.workloads import Happening, Replica, WorkloadKey, WorkloadSpec, WorkloadStatus
+
+
+class Shell(Protocol):
+    """A terminal in a replica. Used by one thread that reads and one that writes."""
+
+    def read(self, seconds: float) -> bytes | None:
+        """Return output as it comes, b"" when none came in `seconds`, None when the program has ended."""
+        ...
+
+    def write(self, data: bytes) -> None:
+        """Send keystrokes."""
+        ...
+
+    def resize(self, columns: int, rows: int) -> None:
+        """Tell the size of the window, in characters."""
+        ...
+
+    def close(self) -> int | None:
+        """End the program if it runs; return its exit code, None when it was ended."""
+        ...
 
 
 class Platform(Protocol):
@@ -35,4 +58,27 @@ class Platform(Protocol):
 
     def logs(self, key: WorkloadKey, tail: int = 200) -> Iterable[str]:
         """Yield the last `tail` lines of the workload's output, oldest first, prefixed by replica."""
+        ...
+
+    def replicas(self, key: WorkloadKey) -> Sequence[Replica]:
+        """Return the workload's replicas, by name; none when it does not run."""
+        ...
+
+    def events(self, key: WorkloadKey, limit: int = 100) -> Sequence[Happening]:
+        """Return what happened to the workload lately, newest last."""
+        ...
+
+    def restart(self, key: WorkloadKey, at: float) -> None:
+        """Replace every replica started before `at`, new ones first: no request fails. Again with the same is a no-op.
+
+        Restores what somebody has changed by hand to what was applied.
+        """
+        ...
+
+    def scale(self, key: WorkloadKey, replicas: int | None) -> None:
+        """Run so many replicas; None: as the manifests say. Raises Conflict where an autoscaler decides that."""
+        ...
+
+    def shell(self, key: WorkloadKey, replica: str, command: Sequence[str]) -> Shell:
+        """Start `command` at a terminal in the replica ("" for any ready one)."""
         ...

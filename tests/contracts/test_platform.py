@@ -2,59 +2,21 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from delivery.adapters.platform_local import LocalPlatform
-from delivery.adapters.platform_local.folders import Folders
 from delivery.errors import Conflict, Rejected, Transient
-from delivery.ports.platform import Platform
-from delivery.workloads import Health, WorkloadKey, WorkloadSpec, WorkloadStatus
-from tests.fakes.agent_process import AgentProcess
-from tests.fakes.mesh_api import FakeMesh
-from tests.fakes.platform import FakePlatform
-from tests.fakes.workloads import workload
-
-
-@dataclass
-class Side:
-    """One side of the port, a maker of workloads it can run, and a way to make it go away."""
-
-    platform: Platform
-    state_dir: Path
-    leave: Callable[[], None]
-
-    def spec(self, **more: object) -> WorkloadSpec:
-        return workload(self.state_dir, **more)
-
-    def until(self, key: WorkloadKey, health: Health) -> WorkloadStatus:
-        deadline = time.monotonic() + 20
-        while (status := self.platform.status(key)).health is not health:
-            assert time.monotonic() < deadline, status
-            time.sleep(0.01)
-        return status
+from delivery.workloads import Health, WorkloadKey, WorkloadStatus
+from tests.contracts.platform_sides import Side, opened
 
 
 @pytest.fixture(params=["memory", pytest.param("local", marks=pytest.mark.integration)])
 def side(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Side]:
-    if request.param == "memory":
-        memory = FakePlatform()
-        memory.refuse.add("bad")
-        yield Side(memory, tmp_path, lambda: setattr(memory, "away", True))
-        return
-    with FakeMesh() as mesh:
-        agent = AgentProcess(tmp_path, mesh.url)
-        agent.start()
-        deadline = time.monotonic() + 20
-        while not Folders(tmp_path).agent.exists():
-            assert time.monotonic() < deadline, "the agent did not start"
-            time.sleep(0.01)
-        yield Side(LocalPlatform(tmp_path), tmp_path, agent.stop)
-        agent.stop()
+    with opened(request.param, tmp_path) as made:
+        yield made
 
 
 def test_a_workload_becomes_ready_and_is_listed(side):

@@ -5,10 +5,13 @@
 
 from __future__ import annotations
 
+import queue
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
-from delivery.errors import Conflict, Rejected, Transient
-from delivery.workloads import Health, WorkloadKey, WorkloadSpec, WorkloadStatus
+from delivery.errors import Conflict, NotFound, Rejected, Transient
+from delivery.ports.platform import Shell
+from delivery.workloads import Happening, Health, Replica, WorkloadKey, WorkloadSpec, WorkloadStatus
 
 
 class FakePlatform:
@@ -22,6 +25,8 @@ class FakePlatform:
         self.refuse: set[str] = set()
         self.stopping: set[WorkloadKey] = set()
         self.slow_to_stop = False
+        self.restarted: dict[WorkloadKey, float] = {}
+        self.happened: dict[WorkloadKey, list[Happening]] = {}
         self.away = False
 
     def apply(self, spec: WorkloadSpec) -> None:
@@ -71,9 +76,61 @@ class FakePlatform:
     def logs(self, key: WorkloadKey, tail: int = 200) -> Iterable[str]:
         return []
 
+    def replicas(self, key: WorkloadKey) -> Sequence[Replica]:
+        wanted = self.status(key).wanted
+        return [Replica(f"{key.service}-{key.version}-{n}", "ready", True) for n in range(wanted)]
+
+    def events(self, key: WorkloadKey, limit: int = 100) -> Sequence[Happening]:
+        return self.happened.get(key, [])[-limit:]
+
+    def restart(self, key: WorkloadKey, at: float) -> None:
+        self._running(key)
+        if self.restarted.get(key, 0.0) < at:
+            self.restarted[key] = at
+            self.happened.setdefault(key, []).append(Happening(at, key.service, "Restarted", "restarted"))
+
+    def scale(self, key: WorkloadKey, replicas: int | None) -> None:
+        if replicas is not None and not 0 <= replicas <= 50:
+            raise Rejected(f"{replicas} replicas are too many", field="replicas", value=replicas)
+        self.specs[key] = replace(self._running(key), replicas=replicas)
+
+    def shell(self, key: WorkloadKey, replica: str, command: Sequence[str]) -> Shell:
+        self._running(key)
+        return FakeShell()
+
+    def _running(self, key: WorkloadKey) -> WorkloadSpec:
+        if key not in self.specs or key in self.stopping:
+            raise NotFound(f"{key} does not run")
+        return self.specs[key]
+
 
 def _wanted(spec: WorkloadSpec) -> int:
     if spec.replicas is not None:
         return spec.replicas
     deployments = [manifest for manifest in spec.manifests if manifest.get("kind") == "Deployment"]
     return int(deployments[0].get("spec", {}).get("replicas", 1)) if deployments else 1
+
+
+class FakeShell:
+    """Echoes every line; `exit` ends it."""
+
+    def __init__(self) -> None:
+        self._said: queue.Queue[bytes | None] = queue.Queue()
+        self.size = (0, 0)
+        self.closed = False
+
+    def read(self, seconds: float) -> bytes | None:
+        try:
+            return self._said.get(timeout=seconds)
+        except queue.Empty:
+            return b""
+
+    def write(self, data: bytes) -> None:
+        self._said.put(None if data.strip() == b"exit" else data)
+
+    def resize(self, columns: int, rows: int) -> None:
+        self.size = (columns, rows)
+
+    def close(self) -> int | None:
+        self.closed = True
+        return 0

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from delivery.adapters.platform_local.console import LocalConsole
 from delivery.adapters.platform_local.documents import (
     Desired,
     note_removed,
@@ -30,7 +31,7 @@ AGENT_SILENCE = 10.0
 WAITING = "waiting for the platform agent to take it up"
 
 
-class LocalPlatform:
+class LocalPlatform(LocalConsole):
     """See `delivery.ports.platform.Platform`. `state_dir` is shared with the agent."""
 
     def __init__(self, state_dir: Path, *, now: Callable[[], float] = time.time) -> None:

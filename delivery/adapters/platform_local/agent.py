@@ -22,6 +22,7 @@ import httpx
 import structlog
 
 from delivery.adapters.platform_local import documents, records
+from delivery.adapters.platform_local.events import forget_events
 from delivery.adapters.platform_local.folders import Folders
 from delivery.adapters.platform_local.registration import Registrar, endpoint
 from delivery.adapters.platform_local.replica import Surroundings
@@ -184,6 +185,7 @@ class Agent:
                 self._folders.run(name).rmdir()
             self._folders.status(name).unlink(missing_ok=True)
             self._folders.desired(name).unlink(missing_ok=True)
+            forget_events(self._folders.events(name))
         del self._workloads[name]
         self._written.pop(name, None)
         log.info("workload.absent", workload=name)

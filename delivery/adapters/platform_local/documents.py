@@ -18,10 +18,14 @@ REMEMBER_REMOVED = 86_400.0  # seconds; a message that is a day late does not ex
 
 @dataclass(frozen=True)
 class Desired:
-    """What shall run. `removed` is a tombstone: it stays until nothing of the workload is left."""
+    """What shall run. `removed` is a tombstone: it stays until nothing of the workload is left.
+
+    `restarted`: replicas from before that moment (seconds since the epoch) are to be replaced; 0: none.
+    """
 
     spec: WorkloadSpec
     removed: bool = False
+    restarted: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -59,7 +63,7 @@ def read_desired(path: Path) -> Desired | None:
         return None
     spec = dict(body["spec"])
     key = WorkloadKey(**spec.pop("key"))
-    return Desired(WorkloadSpec(key=key, **spec), bool(body["removed"]))
+    return Desired(WorkloadSpec(key=key, **spec), bool(body["removed"]), float(body.get("restarted", 0.0)))
 
 
 def write_status(path: Path, document: StatusDocument) -> None:

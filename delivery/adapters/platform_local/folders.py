@@ -4,6 +4,7 @@ platform/desired/<id>.json    what shall run; one file a workload
 platform/status/<id>.json     how it is, written by the agent
 platform/removed.json         newest generation of workloads removed lately, so that a late apply stays out
 platform/agent.json           rewritten every second by the agent: its sign of life
+platform/events/<id>.jsonl    what happened to it, for people
 platform/run/<id>/<n>/        one replica: record, bootstrap, logs
 """
 
@@ -64,6 +65,10 @@ class Folders:
     def run(self, workload: str) -> Path:
         """Return the folder that holds the replicas of a workload id."""
         return self.platform / "run" / workload
+
+    def events(self, workload: str) -> Path:
+        """Return what happened to a workload id, lines of JSON."""
+        return self.platform / "events" / f"{workload}.jsonl"
 
     def artifact(self, digest: str) -> Path:
         """Return the tree of an artifact `sha256:<hex>`."""

@@ -19,6 +19,7 @@ import httpx
 import structlog
 
 from delivery.adapters.platform_local import launching, sidecar
+from delivery.adapters.platform_local.events import note_event
 from delivery.adapters.platform_local.folders import Folders
 from delivery.adapters.platform_local.health import AppHealth
 from delivery.adapters.platform_local.launching import PortTaken
@@ -30,6 +31,7 @@ from delivery.processes.identity import Identity
 from delivery.processes.keeper import Keeper
 from delivery.processes.ports import PortPool
 from delivery.processes.process import Process, adopt
+from delivery.workloads import Happening
 from mesh.sidecar import FLUSH_SECONDS
 
 APP_BACKOFF = Backoff(first=0.2, factor=2, ceiling=15, forgiven_after=10)
@@ -135,6 +137,7 @@ class Replica:
         await launching.run_pre_stop(self.record, self._around.folders, self._around.base_env)
         await self._end(grace, linger=FLUSH_SECONDS)
         log.info("replica.removed", endpoint=self.record.endpoint, withdrawn=withdrawn)
+        self._tell("Removed", "drained and stopped" if withdrawn else "stopped before all proxies had let go of it")
 
     async def _end(self, grace: float, *, linger: float = 0.0) -> None:
         """Stop both; the sidecar at least `linger` seconds from now, so that its last counts are exported."""
@@ -161,6 +164,7 @@ class Replica:
             raise
         program = "sidecar" if start is not launching.start_app else "app"
         log.info("replica.started", endpoint=self.record.endpoint, program=program, pid=process.pid)
+        self._tell("Started", f"{program} started as process {process.pid}")
         return process
 
     def _follow(self) -> None:
@@ -203,6 +207,7 @@ class Replica:
     async def _restart_when_unhealthy(self, health: AppHealth) -> None:
         reason = await health.watch()
         log.info("replica.unhealthy", endpoint=self.record.endpoint, reason=reason)
+        self._tell("Unhealthy", f"restarted, because the {reason}", warning=True)
         launching.note(self.record, self._around.folders, f"colorlane: restarted, because the {reason}")
         await self.app.restart(self.record.plan.grace)
 
@@ -229,6 +234,7 @@ class Replica:
         if state != self.state:
             self.waiting_since = time.monotonic()
             log.info("replica.state", endpoint=self.record.endpoint, state=state)
+            self._tell(state.capitalize(), f"is {state}" if state != "ready" else "is ready and may take requests")
         record = replace(
             self.record,
             state=state,
@@ -240,3 +246,8 @@ class Replica:
             self.record = record
             save(self._around.folders, record)
         self._on_change()
+
+    def _tell(self, reason: str, text: str, *, warning: bool = False) -> None:
+        """Write down for people what happens to the replica."""
+        event = Happening(time.time(), self.record.pod, reason, text, warning)
+        note_event(self._around.folders.events(self.record.workload), event)

@@ -47,7 +47,7 @@ class Workload:
             return
         try:
             self._plan, self._problem = compile_spec(desired.spec), ""
-            self._fingerprint = fingerprint(self._plan, desired.spec.artifact)
+            self._fingerprint = fingerprint(self._plan, desired.spec.artifact, desired.restarted)
         except Rejected as error:  # the adapter refuses these; an agent of another version may see it differently
             self._problem = f"{error.message}; {error.remedy}"
 
@@ -141,10 +141,10 @@ class Workload:
         return ports
 
 
-def fingerprint(plan: PodPlan, artifact: str) -> str:
-    """Return what names the content of a replica: equal ones need no replacement."""
-    content = asdict(replace(plan, replicas=1, ignored=()))
-    return hashlib.sha256(json.dumps([content, artifact], sort_keys=True).encode()).hexdigest()[:16]
+def fingerprint(plan: PodPlan, artifact: str, restarted: float = 0.0) -> str:
+    """Return what names the content of a replica: equal ones need no replacement. A restart makes them unequal."""
+    content = [asdict(replace(plan, replicas=1, ignored=())), artifact, *([restarted] if restarted else [])]
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _replica_status(replica: Replica) -> ReplicaStatus:
