@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, Literal
 
-from mesh.capture.nftables import ports_left_alone
 from mesh.capture.options import Network, Options, Range
 
 Family = Literal[4, 6]
@@ -50,7 +49,7 @@ def _outbound(options: Options, family: Family) -> Iterator[str]:
     if not options.outbound:
         return
     yield f"{rule} -o lo -j RETURN"
-    yield from _left_alone(rule, ports_left_alone(options))
+    yield from _left_alone(rule, options.spared_ports)
     redirect = f"-p tcp -j REDIRECT --to-ports {options.outbound}"
     if options.include_outbound_cidrs:
         yield from (f"{rule} -d {each} {redirect}" for each in _of(family, options.include_outbound_cidrs))

@@ -38,7 +38,7 @@ def _outbound(options: Options) -> Iterator[str]:
     if options.outbound:
         # A process that talks to its own pod, by loopback or by the pod's address, does not leave through the sidecar.
         yield '\t\toifname "lo" return'
-        yield from _return("tcp dport", ports_left_alone(options))
+        yield from _return("tcp dport", options.spared_ports)
         yield from _redirected(options)
     yield "\t}"
 
@@ -57,13 +57,6 @@ def _inbound(options: Options) -> Iterator[str]:
         yield '\t\tiifname "lo" return'
         yield from _return("tcp dport", options.exclude_inbound_ports)
         yield from (f"\t\tmeta l4proto tcp redirect to :{options.inbound}", "\t}")
-
-
-def ports_left_alone(options: Options) -> tuple[Range, ...]:
-    """Look-ups over TCP (long answers) go past the sidecar, which answers UDP only."""
-    dns = Range(53, 53)
-    inside = any(each.first <= 53 <= each.last for each in options.exclude_outbound_ports)
-    return options.exclude_outbound_ports if inside else tuple(sorted((dns, *options.exclude_outbound_ports)))
 
 
 def _return(match: str, ranges: Sequence[Range]) -> Iterator[str]:

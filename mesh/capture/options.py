@@ -54,18 +54,23 @@ class Options:
     @property
     def spared_uids(self) -> tuple[Range, ...]:
         """Users whose packets are left alone, the sidecar's first."""
-        return (Range(self.proxy_uid, self.proxy_uid), *self.exclude_uids)
+        return joined((Range(self.proxy_uid, self.proxy_uid), *self.exclude_uids))
 
     @property
     def spared_gids(self) -> tuple[Range, ...]:
         """Groups whose packets are left alone."""
         own = () if self.proxy_gid is None else (Range(self.proxy_gid, self.proxy_gid),)
-        return (*own, *self.exclude_gids)
+        return joined((*own, *self.exclude_gids))
+
+    @property
+    def spared_ports(self) -> tuple[Range, ...]:
+        """Destination ports that are left alone; look-ups over TCP too, which the sidecar does not answer."""
+        return joined((Range(53, 53), *self.exclude_outbound_ports))
 
 
 def read_ranges(text: str, *, field: str, last: int = LAST_PORT) -> tuple[Range, ...]:
     """Read `80,443,15000-15199` into ranges: sorted, and joined where they touch. Raises `Rejected`."""
-    return _joined(_range(part.strip(), field, last) for part in text.split(",") if part.strip())
+    return joined(_range(part.strip(), field, last) for part in text.split(",") if part.strip())
 
 
 def read_networks(text: str, *, field: str) -> tuple[Network, ...]:
@@ -92,15 +97,15 @@ def _range(text: str, field: str, last: int) -> Range:
     return numbers
 
 
-def _joined(ranges: Iterable[Range]) -> tuple[Range, ...]:
-    """Sets of nftables refuse ranges that overlap."""
-    joined: list[Range] = []
+def joined(ranges: Iterable[Range]) -> tuple[Range, ...]:
+    """Return the same numbers in ranges that do not touch: sets of nftables refuse ranges that overlap."""
+    found: list[Range] = []
     for each in sorted(ranges):
-        if joined and each.first <= joined[-1].last + 1:
-            joined[-1] = Range(joined[-1].first, max(joined[-1].last, each.last))
+        if found and each.first <= found[-1].last + 1:
+            found[-1] = Range(found[-1].first, max(found[-1].last, each.last))
         else:
-            joined.append(each)
-    return tuple(joined)
+            found.append(each)
+    return tuple(found)
 
 
 def _refused(field: str, value: str, remedy: str) -> Rejected:
