@@ -1,0 +1,159 @@
+"""What a process knows of one kind of objects of the cluster, kept up to date by a watch. Neighbours: api, readings.
+
+List, then watch from the list's version with bookmarks; a watch that ends goes on from the newest version seen, one
+that is `410 Gone` begins anew, a server that is away is asked again after growing pauses. Not the library's informer
+(37): it asks a lost server again without a pause, and cannot tell whether what it holds is current.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import structlog
+
+from delivery.adapters.platform_kubernetes.api import Api, path_of
+from delivery.adapters.platform_kubernetes.names import key_of
+from delivery.adapters.platform_kubernetes.refusals import FORBIDDEN, GONE, Refused
+from delivery.errors import Transient
+from delivery.workloads import WorkloadKey
+from mesh.model.pods import PROJECT
+
+WATCH_SECONDS = 300  # a server ends a watch after that; the next one may reach another server
+SILENCE = 100.0  # seconds; bookmarks come about every minute, so a longer silence is a dead connection
+FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0
+DENIED_PAUSE = 30.0  # seconds between looks whether the right has been granted
+LOSSES_KEPT = 10
+
+Object = dict[str, Any]
+
+log = structlog.get_logger(__name__)
+
+
+class Watched:
+    """The objects of one kind that belong to workloads. Started once; may be read from any thread."""
+
+    def __init__(self, api: Api, kind: str, namespace: str, now: Callable[[], float] = time.time) -> None:
+        self._api, self._kind, self._namespace, self._now = api, kind, namespace, now
+        self._lock = threading.Lock()
+        self._objects: dict[str, Object] = {}  # by uid
+        self._of: dict[WorkloadKey, dict[str, Object]] = defaultdict(dict)
+        self._lost: dict[str, tuple[float, ...]] = {}
+        self._version = ""
+        self._stop = threading.Event()
+        self.current = False  # everything is known, and a watch is open
+        self.denied = False
+        self._thread = threading.Thread(target=self._run, name=f"watch {kind} {namespace or 'everywhere'}", daemon=True)
+
+    def start(self) -> None:
+        """Begin, in a thread of its own."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End it; an open watch notices with its next line."""
+        self._stop.set()
+
+    def of(self, key: WorkloadKey) -> list[Object]:
+        """Return the objects of a workload. They are not to be changed."""
+        with self._lock:
+            return list(self._of.get(key, {}).values())
+
+    def keys(self, project: str) -> set[WorkloadKey]:
+        """Return the workloads of a project that have such objects."""
+        with self._lock:
+            return {key for key, objects in self._of.items() if key.project == project and objects}
+
+    def lost(self, uid: str) -> Sequence[float]:
+        """Return when a pod stopped being ready, as far as this process has seen it."""
+        with self._lock:
+            return self._lost.get(uid, ())
+
+    def _run(self) -> None:
+        pause = FIRST_PAUSE
+        while not self._stop.is_set():
+            try:
+                if not self._version:
+                    self._list()
+                self._watch()
+                pause = FIRST_PAUSE
+                continue
+            except Refused as refused:
+                self._note_refusal(refused)
+                if refused.code == GONE:
+                    continue
+            except (Transient, ValueError) as error:
+                log.info("platform.watch_lost", kind=self._kind, why=str(error))
+            finally:
+                self.current = False
+            self._stop.wait(DENIED_PAUSE if self.denied else random.uniform(0.5, 1) * pause)  # noqa: S311  spread
+            pause = min(pause * 1.6, LONGEST_PAUSE)
+
+    def _note_refusal(self, refused: Refused) -> None:
+        if refused.code == GONE:
+            self._version = ""
+        if refused.code == FORBIDDEN and not self.denied:
+            log.info("platform.watch_denied", kind=self._kind, namespace=self._namespace, why=refused.message)
+            self.denied = True
+
+    def _list(self) -> None:
+        found, version = self._api.find(self._kind, self._namespace, labelSelector=PROJECT)
+        with self._lock:
+            gone = self._objects.keys() - {each["metadata"]["uid"] for each in found}
+            for uid in gone:
+                self._forget(uid)
+            for item in found:
+                self._keep(item)
+        self._version, self.denied = version, False
+
+    def _watch(self) -> None:
+        query = {"labelSelector": PROJECT, "watch": "true", "allowWatchBookmarks": "true"}
+        query |= {"resourceVersion": self._version, "timeoutSeconds": str(WATCH_SECONDS)}
+        with self._api.lines(path_of(self._kind, self._namespace), query, SILENCE) as lines:
+            self.current = True
+            for line in lines:
+                if self._stop.is_set():
+                    return
+                self._take(json.loads(line))
+
+    def _take(self, event: Object) -> None:
+        item = event["object"]
+        if event["type"] == "ERROR":
+            raise Refused(int(item.get("code", 0)), item)
+        with self._lock:
+            if event["type"] == "DELETED":
+                self._forget(item["metadata"]["uid"])
+            elif event["type"] != "BOOKMARK":
+                self._keep(item)
+        self._version = item["metadata"]["resourceVersion"]
+
+    def _keep(self, item: Object) -> None:
+        uid, key = item["metadata"]["uid"], key_of(item)
+        before = self._objects.get(uid)
+        if before is not None and is_ready(before) and not is_ready(item):
+            self._lost[uid] = (*self._lost.get(uid, ()), self._now())[-LOSSES_KEPT:]
+        self._forget(uid, for_good=False)
+        item["metadata"].pop("managedFields", None)  # half of what an object weighs
+        if key is not None:
+            self._objects[uid] = item
+            self._of[key][uid] = item
+
+    def _forget(self, uid: str, *, for_good: bool = True) -> None:
+        before = self._objects.pop(uid, None)
+        key = key_of(before) if before else None
+        if key is not None:
+            self._of[key].pop(uid, None)
+            if not self._of[key]:
+                del self._of[key]
+        if for_good:
+            self._lost.pop(uid, None)
+
+
+def is_ready(item: Object) -> bool:
+    """Tell whether a pod is ready."""
+    conditions = (item.get("status") or {}).get("conditions") or []
+    return any(each.get("type") == "Ready" and each.get("status") == "True" for each in conditions)
