@@ -53,7 +53,7 @@ def listeners(port: int, namespace: str, services: tuple[str, ...], ipv6: bool) 
     cares = message("envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig")()
     config = message(FILTER)(
         stat_prefix="dns",
-        server_config={"inline_dns_table": _table(namespace, services, ipv6)},
+        server_config={"inline_dns_table": _table(namespace, services)},
         client_config={
             "resolver_timeout": {"seconds": 5},
             "max_pending_lookups": PENDING,
@@ -73,12 +73,16 @@ def _listener(name: str, address: str, port: int, config: Any) -> Resource:
     return Resource.of(name, listener)
 
 
-def _table(namespace: str, services: Iterable[str], ipv6: bool) -> Any:
+def _table(namespace: str, services: Iterable[str]) -> Any:
+    """Both families always: Envoy says NXDOMAIN where it lacks one, and musl then has no address at all.
+
+    Where there is no way for IPv6, resolvers sort those addresses last (RFC 6724, rule 1).
+    """
     table = message("envoy.data.dns.v3.DnsTable")(external_retry_count=1)
     for service, addresses in sorted(virtual_addresses(services, namespace).items()):
         for name in naming.hosts(service, namespace):
             domain = table.virtual_domains.add(name=name, answer_ttl=TTL)
-            domain.endpoint.address_list.address.extend(addresses if ipv6 else addresses[:1])
+            domain.endpoint.address_list.address.extend(addresses)
     return table
 
 

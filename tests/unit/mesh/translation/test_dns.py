@@ -43,7 +43,7 @@ def test_all_names_of_a_service_are_answered_and_other_names_handed_on() -> None
     envelope = message("envoy.service.discovery.v3.Resource").FromString(listener.wire)
     config = to_dict(envelope)["resource"]["listener_filters"][0]["typed_config"]
     table = config["server_config"]["inline_dns_table"]["virtual_domains"]
-    four, _ = dns.virtual_addresses(["reviews"], "bookshop")["reviews"]
+    both = dns.virtual_addresses(["reviews"], "bookshop")["reviews"]
     assert [each["name"] for each in table] == naming.hosts("reviews", "bookshop")
-    assert all(each["endpoint"]["address_list"]["address"] == [four] for each in table)
+    assert all(each["endpoint"]["address_list"]["address"] == list(both) for each in table)
     assert "client_config" in config
