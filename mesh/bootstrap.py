@@ -13,18 +13,20 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 import uvicorn
 
 from mesh.api.app import Doors, create_app
 from mesh.api.guard import check_bind
+from mesh.api.opening import Opening
 from mesh.errors import Rejected
 from mesh.membership import Membership, new_name
 from mesh.model.nouns import written
+from mesh.model.pods import REGISTRY_NODE
 from mesh.model.world import World
 from mesh.serving.fleet import Fleet
 from mesh.serving.hub import Hub
@@ -37,6 +39,10 @@ from mesh.telemetry.points import Identity
 from mesh.telemetry.receiver import Telemetry
 from mesh.telemetry.shared import SharedTelemetry
 from mesh.telemetry.shelf import RedisShelf
+
+if TYPE_CHECKING:
+    from mesh.sources.kubernetes.catalogue import Update
+    from mesh.sources.kubernetes.registry import Registry
 
 GRACE_SECONDS = 0.2
 SWEEP_SECONDS = 5.0
@@ -59,6 +65,9 @@ class Parts:
     doors: Doors
     discovery: DiscoveryService
     membership: Membership | None = None
+    registry: Registry | None = None
+    loaded: asyncio.Event = field(default_factory=asyncio.Event)
+    running: list[asyncio.Task[None]] = field(default_factory=list)
 
     def background(self) -> list[Coroutine[Any, Any, None]]:
         """What runs as long as the mesh does."""
@@ -74,45 +83,67 @@ async def serve(settings: Settings) -> None:
     """Run the control plane until it is told to stop (SIGINT, SIGTERM)."""
     check_bind(settings.mesh_host, settings.mesh_token)
     api_socket = _listen(settings.mesh_host, settings.mesh_port)
-    parts = _parts(settings)
-    hub, store, loaded = parts.hub, parts.store, asyncio.Event()
+    parts, servers = _parts(settings), list[Any]()
+    opening = Opening(lambda: _waiting_for(parts))
+    config = uvicorn.Config(opening, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=1)
+    async with asyncio.TaskGroup() as tasks:
+        background = [tasks.create_task(_start(parts, opening, servers, tasks))]
+        await _until_stopped(uvicorn.Server(config), api_socket, lambda: _drain(parts, servers))
+        for task in (*background, *parts.running):
+            task.cancel()
+        for server in servers:
+            await server.stop(GRACE_SECONDS)
+        await parts.store.close()
+
+
+async def _start(parts: Parts, opening: Opening, servers: list[Any], tasks: asyncio.TaskGroup) -> None:
+    """Load all sources, then serve xDS, then open the HTTP API."""
+    settings, hub = parts.settings, parts.hub
+    await _load(parts, tasks)
+    if parts.membership is None:
+        await parts.counts.load()
+    else:
+        await parts.membership.join()
+    hub.translate_now()
+    grpc_server = xds_server(
+        [parts.discovery.handler(), parts.telemetry.handler()],
+        f"{settings.xds_host}:{settings.xds_port}",
+        credentials=await _credentials(settings, tasks, parts.running),
+        age=settings.xds_connection_age,
+    )
+    parts.running += [tasks.create_task(work) for work in parts.background()]
+    gc.collect()
+    gc.freeze()  # the messages' classes live for ever; looking through them at each collection costs half of a push
+    await grpc_server.start()
+    servers.append(grpc_server)
+    log.info("serving", xds=settings.xds_port, http=settings.mesh_port, revision=hub.revision, name=parts.fleet.name)
+    opening.app = create_app(hub, parts.store, parts.telemetry, parts.fleet, parts.doors)
+
+
+async def _load(parts: Parts, tasks: asyncio.TaskGroup) -> None:
+    """Follow the store and the registry; return when both are loaded whole."""
+    hub, store, registry, loaded = parts.hub, parts.store, parts.registry, parts.loaded
 
     async def reload() -> None:
         world = await store.load()
-        hub.apply(world, store.position)
+        hub.apply(world.keeping_endpoints(hub.world, REGISTRY_NODE) if registry else world, store.position)
         loaded.set()
 
     def apply(change: Change) -> None:
         hub.apply(change.apply(hub.world), store.position)
 
-    async with asyncio.TaskGroup() as tasks:
-        background = [tasks.create_task(store.follow(apply, reload))]
-        await loaded.wait()
-        if parts.membership is None:
-            await parts.counts.load()
-        else:
-            await parts.membership.join()
-        hub.translate_now()
-        grpc_server = xds_server(
-            [parts.discovery.handler(), parts.telemetry.handler()],
-            f"{settings.xds_host}:{settings.xds_port}",
-            credentials=await _credentials(settings, tasks, background),
-            age=settings.xds_connection_age,
-        )
-        background += [tasks.create_task(work) for work in parts.background()]
-        gc.collect()
-        gc.freeze()  # the messages' classes live for ever; looking through them at each collection costs half of a push
-        await grpc_server.start()
-        log.info(
-            "serving", xds=settings.xds_port, http=settings.mesh_port, revision=hub.revision, name=parts.fleet.name
-        )
-        app = create_app(hub, store, parts.telemetry, parts.fleet, parts.doors)
-        config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=1)
-        await _until_stopped(uvicorn.Server(config), api_socket, lambda: _drain(parts, grpc_server))
-        for task in background:
-            task.cancel()
-        await grpc_server.stop(GRACE_SECONDS)
-        await store.close()
+    parts.running.append(tasks.create_task(store.follow(apply, reload)))
+    await loaded.wait()
+    if registry is not None:
+        parts.running.append(tasks.create_task(registry.run()))
+        await registry.wait_synced()
+
+
+def _waiting_for(parts: Parts) -> list[str]:
+    """What a mesh that is not ready waits for, in words for people."""
+    if not parts.loaded.is_set():
+        return ["Redis: not loaded yet"]
+    return list(parts.registry.condition().troubles) if parts.registry else []
 
 
 def _parts(settings: Settings) -> Parts:
@@ -120,9 +151,12 @@ def _parts(settings: Settings) -> Parts:
     hub = Hub(World(), lease=settings.weights_lease, absence=settings.gateway_absence)
     door, doors = _door(settings), Doors(settings.mesh_token)
     discovery = DiscoveryService(hub, door)
+    registry = _registry(settings, hub)
+    if registry is not None:
+        doors.registry = lambda: registry.view(time.monotonic())
     if not settings.mesh_advertise:
         telemetry = Telemetry(RedisShelf(store.client), time.time, door)
-        return Parts(settings, store, hub, Fleet(hub), telemetry, telemetry, doors, discovery)
+        return Parts(settings, store, hub, Fleet(hub), telemetry, telemetry, doors, discovery, registry=registry)
     name, peers = new_name(), HttpPeers(settings.mesh_token)
     counts = Telemetry(RedisShelf(store.client, leader=(LEADER, name)), time.time)
     shared = SharedTelemetry(counts, name, peers, time.monotonic, door)
@@ -130,7 +164,21 @@ def _parts(settings: Settings) -> Parts:
     fleet = Fleet(hub, peers, name)
     replicas = RedisReplicas(store.client, name, settings.mesh_advertise.rstrip("/"))
     membership = Membership(replicas, fleet, shared)
-    return Parts(settings, store, hub, fleet, counts, shared, doors, discovery, membership)
+    return Parts(settings, store, hub, fleet, counts, shared, doors, discovery, membership, registry)
+
+
+def _registry(settings: Settings, hub: Hub) -> Registry | None:
+    """Return the cluster that endpoints come from; None where they are told over the HTTP API."""
+    if settings.registry == "redis":
+        return None
+    from mesh.apiserver import ApiServer
+    from mesh.sources.kubernetes.registry import Registry
+
+    def apply(update: Update) -> None:
+        hub.apply(hub.world.with_endpoints(update.present, update.gone).with_ports(update.ports))
+
+    namespaces = [name for name in settings.watch_namespaces.replace(" ", "").split(",") if name]
+    return Registry(ApiServer(settings.kubeconfig), apply, clock=time.monotonic, namespaces=namespaces)
 
 
 def _door(settings: Settings) -> Any:
@@ -160,7 +208,7 @@ async def _credentials(settings: Settings, tasks: asyncio.TaskGroup, background:
     return grpc_credentials(ServingCertificate(authority.keyring, names))
 
 
-async def _drain(parts: Parts, grpc_server: Any) -> None:
+async def _drain(parts: Parts, servers: list[Any]) -> None:
     """Send the proxies to other replicas, where there is time for it, and leave the roll."""
     parts.doors.leaving = True
     seconds = parts.settings.drain_seconds
@@ -170,9 +218,11 @@ async def _drain(parts: Parts, grpc_server: Any) -> None:
     if seconds:
         notice = min(NOTICE_SECONDS, seconds / 2)
         await asyncio.sleep(notice)  # how far the news of our not being ready has come, nobody can tell us
-        closing = asyncio.create_task(grpc_server.stop(seconds - notice))  # GOAWAY: new streams open elsewhere
+        # GOAWAY: new streams open elsewhere
+        closing = [asyncio.create_task(server.stop(seconds - notice)) for server in servers]
         await parts.discovery.drain((seconds - notice) / 2)
-        await closing
+        for each in closing:
+            await each
     if parts.membership is not None:
         await parts.membership.leave()
 

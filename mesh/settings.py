@@ -28,6 +28,12 @@ class Settings(BaseSettings):
     xds_auth: Literal["off", "kubernetes"] = Field(
         default="off", description="kubernetes: proxies show their ServiceAccount token, audience colorlane-mesh"
     )
+    registry: Literal["redis", "kubernetes"] = Field(
+        default="redis", description="where endpoints come from: told over the HTTP API, or watched in a cluster"
+    )
+    watch_namespaces: str = Field(
+        default="", description="Kubernetes namespaces to watch, separated by commas; empty: all of them"
+    )
     kubeconfig: str = Field(default="", description="path of a kubeconfig; empty: the pod's own account")
     namespace: str = Field(default="colorlane", description="Kubernetes namespace of Colorlane itself")
     kubernetes_namespace: str = Field(default="{project}", description="Kubernetes namespace of a project's pods")

@@ -5,7 +5,7 @@ What proxies have accepted is asked of all replicas of the mesh (`serving.fleet`
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -55,12 +55,14 @@ class Telemetry(Protocol):
 @dataclass
 class Doors:
     """`token`: what callers must show, "" where none is asked for. `leaving`: this replica is going: it is not ready,
-    and ends connections. `read`, `take`: counts that other replicas ask for, and exports they pass on."""
+    and ends connections. `read`, `take`: counts that other replicas ask for, and exports they pass on. `registry`: how
+    well the cluster is followed that endpoints come from, where they do."""
 
     token: str = field(default="", repr=False)
     leaving: bool = False
     read: ReadCounts | None = None
     take: TakeAll | None = None
+    registry: Callable[[], dict[str, Any]] | None = None
 
 
 def create_app(
@@ -75,7 +77,7 @@ def create_app(
         _intents(fleet, store),
         _lanes(hub, store),
         _nodes(fleet, store),
-        _reading(fleet, telemetry),
+        _reading(fleet, telemetry, doors),
         _health(hub, doors),
         internal_routes(fleet, doors.read, doors.take),
     ):
@@ -182,7 +184,7 @@ def _nodes(fleet: Fleet, store: Store) -> APIRouter:
     return router
 
 
-def _reading(fleet: Fleet, telemetry: Telemetry) -> APIRouter:
+def _reading(fleet: Fleet, telemetry: Telemetry, doors: Doors) -> APIRouter:
     router, hub = APIRouter(prefix="/v1", tags=["reading"]), fleet.hub
 
     @router.get("/proxies")
@@ -221,6 +223,8 @@ def _reading(fleet: Fleet, telemetry: Telemetry) -> APIRouter:
             found["lagging"] += [f"{row['id']}: {reason}" for row in rows for reason in row["waiting_on"]]
             found["lagging"] += [f"mesh replica {name}: {SILENT}" for name in silent]
             found["replicas"] = sorted((fleet.name, *fleet.roll.live))
+        if doors.registry is not None:
+            found["registry"] = doors.registry()
         return found
 
     @router.get("/telemetry/{namespace}/{service}/{color}")
@@ -249,6 +253,6 @@ def _health(hub: Hub, doors: Doors) -> APIRouter:
     @router.get("/metrics", response_class=PlainTextResponse)
     async def metrics() -> str:
         """Metrics of the control plane in the Prometheus text format."""
-        return views.metrics_text(hub.world, hub.revision, hub.proxies())
+        return views.metrics_text(hub.world, hub.revision, hub.proxies(), doors.registry and doors.registry())
 
     return router

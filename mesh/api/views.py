@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from mesh.model.lanes import Lane, implied_intent, line_of_bases, live_intent, service_lanes
@@ -174,11 +174,16 @@ def status_view(world: World, revision: int, standings: Iterable[Standing]) -> d
     }
 
 
-def metrics_text(world: World, revision: int, standings: Iterable[Standing]) -> str:
+def metrics_text(
+    world: World, revision: int, standings: Iterable[Standing], registry: Mapping[str, Any] | None = None
+) -> str:
     """Return gauges of the control plane in the Prometheus text format."""
     status = status_view(world, revision, standings)
     lines = []
     for name in ("revision", "namespaces", "environments", "intents", "endpoints", "proxies"):
         lines += [f"# TYPE colorlane_mesh_{name} gauge", f"colorlane_mesh_{name} {status[name]}"]
     lines += ["# TYPE colorlane_mesh_lagging_proxies gauge", f"colorlane_mesh_lagging_proxies {len(status['lagging'])}"]
+    for name in ("synced", "stale_seconds", "services", "pods", "endpoints") if registry else ():
+        value = (registry or {})[name]
+        lines += [f"# TYPE colorlane_mesh_registry_{name} gauge", f"colorlane_mesh_registry_{name} {float(value):g}"]
     return "\n".join(lines) + "\n"

@@ -24,6 +24,7 @@ CAPTURE: Final = f"{GROUP}/capture"  # annotation of pods: "transparent" (packet
 STATUS: Final = f"{GROUP}/status"  # annotation of pods: "injected"
 SIDECAR_CONTAINER: Final = "colorlane-proxy"
 
+REGISTRY_NODE: Final = "kubernetes/"  # and the Kubernetes namespace: who registers its endpoints; no node is called so
 UNVERSIONED: Final = "default"  # version of a pod that carries no label of ours
 
 ADMIN_PORT: Final = 15000  # loopback of the pod

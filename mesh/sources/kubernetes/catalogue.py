@@ -12,7 +12,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from mesh.model.nouns import Endpoint, Port, State
-from mesh.model.pods import PROXY_PORT, inbound_ports
+from mesh.model.pods import PROXY_PORT, REGISTRY_NODE, inbound_ports
+from mesh.model.world import Ports
 from mesh.sources.kubernetes.mirror import Changes
 from mesh.sources.kubernetes.objects import (
     NODES,
@@ -30,19 +31,17 @@ from mesh.sources.kubernetes.objects import (
 )
 from mesh.sources.kubernetes.protocols import protocol
 
-NODE_PREFIX = "kubernetes/"
-"""Pseudo node that registers the endpoints of a Kubernetes namespace; no node of the HTTP API can be called so."""
-
 
 @dataclass(frozen=True)
 class Update:
-    """Endpoints that are new or differ, and ids of those that are gone."""
+    """Endpoints that are new or differ, ids of those that are gone, and the ports of changed Services."""
 
     present: tuple[Endpoint, ...]
     gone: tuple[str, ...]
+    ports: Ports
 
     def __bool__(self) -> bool:
-        return bool(self.present or self.gone)
+        return bool(self.present or self.gone or self.ports)
 
 
 class Catalogue:
@@ -59,6 +58,7 @@ class Catalogue:
         self._slices_of: defaultdict[Name, set[Name]] = defaultdict(set)  # by Service
         self._labelled: defaultdict[Name, set[Name]] = defaultdict(set)  # pods, by the Service their label names
         self._touched: set[Name] = set()
+        self._new_ports: dict[tuple[str, str], dict[int, str]] = {}
 
     def take(self, plural: str, changes: Changes) -> None:
         """Take in changed records of one kind."""
@@ -86,7 +86,8 @@ class Catalogue:
             if before is not None and (after is None or after.id != before.id):
                 gone.append(before.id)
         self._touched.clear()
-        return Update(tuple(sorted(present, key=lambda each: each.id)), tuple(sorted(gone)))
+        ports, self._new_ports = self._new_ports, {}
+        return Update(tuple(sorted(present, key=lambda each: each.id)), tuple(sorted(gone)), ports)
 
     def counts(self) -> Mapping[str, int]:
         """How much is known."""
@@ -97,6 +98,8 @@ class Catalogue:
     def _put_service(self, name: Name, record: Record | None) -> None:
         if isinstance(record, Service):
             self._services[name] = record
+            ports = {port.port: protocol(port.app_protocol, port.name, port.port) for port in record.ports}
+            self._new_ports[record.namespace, name[1]] = ports
         else:
             self._services.pop(name, None)
         self._touched |= self._labelled.get(name, set())
@@ -161,7 +164,7 @@ class Catalogue:
         who = pod.identity
         return Endpoint(
             id=who.endpoint_id(name[1]),
-            node=NODE_PREFIX + name[0],
+            node=REGISTRY_NODE + name[0],
             namespace=who.namespace,
             service=service,
             color=who.color,

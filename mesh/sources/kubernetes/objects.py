@@ -35,9 +35,10 @@ class ServicePort:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """`publishes_unready`: its pods count as ready whatever they say."""
+    """`namespace`: the mesh's. `publishes_unready`: its pods count as ready whatever they say."""
 
     name: Name
+    namespace: str
     ports: tuple[ServicePort, ...]
     publishes_unready: bool
 
@@ -94,7 +95,10 @@ def read_service(item: Json) -> Service | None:
     if spec.get("type") == "ExternalName":
         return None
     ports = tuple(_service_port(port) for port in spec.get("ports") or () if port.get("protocol", "TCP") == "TCP")
-    return Service(_name(item), ports, bool(spec.get("publishNotReadyAddresses")))
+    name = _name(item)
+    return Service(
+        name, intern(_labels(item).get(PROJECT) or name[0]), ports, bool(spec.get("publishNotReadyAddresses"))
+    )
 
 
 def read_slice(item: Json) -> Slice | None:
@@ -112,7 +116,7 @@ def read_slice(item: Json) -> Slice | None:
 
 
 def read_pod(item: Json) -> Pod | None:
-    """Return what is kept of a Pod; None for one that is not in the mesh: it has no sidecar, no address, or has ended."""
+    """Return what is kept of a Pod; None for one outside of the mesh: without sidecar or address, or at its end."""
     status = item.get("status") or {}
     if not _has_sidecar(item) or not status.get("podIP") or status.get("phase") in ("Succeeded", "Failed"):
         return None

@@ -47,7 +47,7 @@ class Server(Protocol):
 
 
 class Reflector:
-    """`on_changes` hears of what differs, after each list once and after each event; also when that is nothing.
+    """`on_changes` hears of what differs after each list and event; of nothing, too, when a list is in or was denied.
 
     `trouble`: why the copy may be stale, "" while the API server answers; `since`: seconds of `clock` when that began.
     """
@@ -135,8 +135,10 @@ class Reflector:
         if not self.trouble:
             self.since = self._clock()
         self.trouble, self.denied = error.message, isinstance(error, Denied)
-        if isinstance(error, Denied) and error.field == "credentials":
-            await self._server.renew_credentials()
+        if isinstance(error, Denied):
+            self._on_changes(Changes())
+            if error.field == "credentials":
+                await self._server.renew_credentials()
         await self._pause(error)
 
     async def _pause(self, error: MeshError | None) -> None:

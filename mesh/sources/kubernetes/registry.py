@@ -1,5 +1,6 @@
-"""Registry: the endpoints of the mesh from a Kubernetes cluster, followed for ever. Neighbours: reflector (a kind each),
-catalogue (translation), bootstrap (gives `apply`).
+"""Registry: the endpoints of the mesh from a Kubernetes cluster, followed for ever.
+
+Neighbours: reflector (a kind each), catalogue (translation), bootstrap (gives `apply`).
 
 Nothing is told before every kind has been listed once; from then on changes are told together after a short pause, so
 that a rollout of a hundred pods is a few pushes. While the API server is away what is known stays.
@@ -119,8 +120,6 @@ class Registry:
         while not self._synced.is_set():
             waiting = {each.path: each.trouble for kind, each in self._reflectors if not each.mirror.synced}
             log.info("waiting for the registry", waiting_for=waiting)
-            if any(_is_spared(kind, each) for kind, each in self._reflectors):
-                self._changed.set()
             await asyncio.sleep(PROGRESS_SECONDS)
 
 
