@@ -21,12 +21,13 @@ command `python -m mesh.sidecar` becomes Envoy. `Door` is how such a proxy shows
 
 from mesh.sidecar.bootstrap import Port, gateway_bootstrap, sidecar_bootstrap
 from mesh.sidecar.door import Door
-from mesh.sidecar.pod import HEALTH_PATH, POD_VARIABLES, pod_arguments, pod_bootstrap
+from mesh.sidecar.pod import HEALTH_PATH, POD_NAMESPACE, POD_VARIABLES, pod_arguments, pod_bootstrap
 from mesh.sidecar.process import FLUSH_SECONDS, drain, envoy_argv, in_flight, ready
 
 __all__ = [
     "FLUSH_SECONDS",
     "HEALTH_PATH",
+    "POD_NAMESPACE",
     "POD_VARIABLES",
     "Door",
     "Port",

@@ -30,6 +30,7 @@ def pod_bootstrap(
     door: Door,
     *,
     captured: bool,
+    dns: bool = True,
     xds_address: str,
     xds_port: int = 15010,
     pod: str = POD_NAME,
@@ -37,13 +38,13 @@ def pod_bootstrap(
 ) -> str:
     """Return the bootstrap (JSON on one line) of a pod's sidecar.
 
-    `captured`: the pod's packets are redirected to it. The ports of the application are not known here: the mesh
-    reads them from the cluster (`dynamic_ports`).
+    `captured`: the pod's packets are redirected to it, with `dns` its look-ups too. The ports of the application are
+    not known here: the mesh reads them from the cluster (`dynamic_ports`).
     """
     capture = {
         "outbound": pods.CAPTURED_OUTBOUND_PORT,
         "inbound": pods.CAPTURED_INBOUND_PORT,
-        "dns": pods.DNS_PORT,
+        "dns": pods.DNS_PORT if dns else 0,
     }
     metadata = {
         "role": "sidecar",
