@@ -1,4 +1,4 @@
-"""Several mesh processes on one Redis, and a balancer before them as a Service of Kubernetes is: the bench for replicas."""
+"""Several mesh processes on one Redis, and a balancer before them as a Service of Kubernetes is: a bench."""
 
 from __future__ import annotations
 
