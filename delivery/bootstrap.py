@@ -92,9 +92,29 @@ def _packaging(settings: Settings, state: Path) -> Packaging:
 
 
 def _platform(settings: Settings) -> Platform:
+    if settings.platform == "kubernetes":
+        return _kubernetes(settings)
     from delivery.adapters.platform_local import LocalPlatform
 
     return LocalPlatform(settings.state_dir.resolve())
+
+
+def _kubernetes(settings: Settings) -> Platform:
+    from delivery.adapters.platform_kubernetes import KubernetesPlatform, Layout
+    from delivery.adapters.platform_kubernetes.connection import connect
+    from delivery.adapters.platform_kubernetes.layout import read_quota
+
+    layout = Layout(
+        namespace=settings.kubernetes_namespace,
+        own_previews=settings.preview_namespaces == "own",
+        repository=settings.image_repository,
+        pull_secret=settings.pull_secret,
+        quota=read_quota(settings.preview_quota),
+        allowed=tuple(name for part in settings.preview_callers.split(",") if (name := part.strip())),
+        control=settings.control_namespace,
+        pod_security=settings.pod_security,
+    )
+    return KubernetesPlatform(lambda: connect(settings.kubeconfig), layout, sidecars=settings.expect_sidecars)
 
 
 def describe(parts: Colorlane) -> dict[str, Any]:
@@ -104,5 +124,6 @@ def describe(parts: Colorlane) -> dict[str, Any]:
         "state_dir": str(s.state_dir),
         "mesh": s.mesh,
         "domain": s.domain,
+        "platform": s.platform,
         "database": parts.store.__class__.__name__,
     }

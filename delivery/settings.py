@@ -39,6 +39,24 @@ class Settings(BaseSettings):
     mesh_url: str = Field("", description="Base URL of the mesh's HTTP API; empty: loopback and mesh_port.")
     mesh_token: str = Field("", repr=False, description="Bearer token of the mesh's HTTP API, where it asks for one.")
 
+    platform: Literal["local", "kubernetes"] = Field(
+        "local", description="Where workloads run: processes here, or pods."
+    )
+    kubeconfig: str = Field("", description="File; empty: the cluster this runs in, else the user's own kubeconfig.")
+    kubernetes_namespace: str = Field("{project}", description="Namespace of a project's workloads; a template.")
+    preview_namespaces: Literal["shared", "own"] = Field(
+        "shared",
+        description="own: each preview in a namespace `<project's>-<color>` of its own, with quota and policy.",
+    )
+    preview_quota: str = Field("pods=50", description="ResourceQuota of a preview's own namespace; empty: none.")
+    preview_callers: str = Field("", description="Further namespaces that may call a preview in its own; by commas.")
+    control_namespace: str = Field("colorlane", description="Colorlane's own: its gateway may call previews.")
+    pod_security: str = Field("", description="Level enforced in namespaces made by Colorlane; empty: the cluster's.")
+    pull_secret: str = Field("", description="Name of the imagePullSecret of every pod; it must be in the namespace.")
+    expect_sidecars: bool = Field(
+        False, description="Pods without an injected sidecar are not ready; on with the webhook."
+    )
+
     redis_url: str = Field("redis://127.0.0.1:6379/0", repr=False, description="Broker; losing it loses no work.")
     database_url: str = Field("", repr=False, description="SQLAlchemy URL; empty: SQLite in the state directory.")
 
@@ -58,9 +76,6 @@ class Settings(BaseSettings):
     control_threads: int = Field(8, ge=1, description="Control work waits on HTTP and Git, so more than cores.")
     build_threads: int = Field(2, ge=1, description="Builds at a time; each is a child process of its own.")
 
-    platform: Literal["local", "kubernetes"] = Field(
-        "local", description="Where workloads run: processes here, or pods."
-    )
     builder: Literal["auto", "process", "docker", "buildkit", "kubernetes"] = Field(
         "auto",
         description="Who builds Dockerfiles; process: nobody. auto: buildkit_address, else docker_host, else a Job.",

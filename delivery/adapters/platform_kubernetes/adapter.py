@@ -1,6 +1,7 @@
 """The Platform port on a Kubernetes cluster. Contract: `delivery.ports.platform`.
 
-Neighbours: applying, removing, readings. Nothing is kept in the process but what its watches saw: truth is in the cluster, and any process may do any call.
+Neighbours: applying, removing, readings. Nothing is kept in the process but what its watches saw: truth is in the
+cluster, and any process may do any call.
 """
 
 from __future__ import annotations
