@@ -11,7 +11,7 @@ from typing import Annotated, cast
 
 import typer
 
-from delivery.cli import env, local, mesh, project, rollout, run, stack
+from delivery.cli import env, inject, local, mesh, project, rollout, run, stack
 from delivery.cli.client import Api, Failure
 from delivery.cli.output import errors, plain
 from delivery.cli.reference import reference
@@ -37,6 +37,7 @@ app = typer.Typer(
 stack.register(app)
 for name, group in (("project", project), ("env", env), ("run", run), ("rollout", rollout), ("mesh", mesh)):
     app.add_typer(group.app, name=name)
+inject.register(mesh.app)
 local.register(app)
 
 

@@ -13,7 +13,7 @@ HEAD = """\
 
 Made by `colorlane reference`; a test holds this page to the program.
 
-All commands but `up`, `demo`, `doctor`, `lint`, `simulate` and `version` talk to the HTTP API.
+All commands but `up`, `demo`, `doctor`, `lint`, `simulate`, `mesh inject` and `version` talk to the HTTP API.
 
 | variable | meaning |
 |---|---|

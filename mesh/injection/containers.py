@@ -52,6 +52,7 @@ def proxy_container(identity: PodIdentity, options: Options) -> dict[str, Any]:
         **_pull_policy(options),
         "restartPolicy": "Always",
         "command": ["python", "-P", "-m", "mesh.sidecar"],
+        "workingDir": "/",  # the image's own folder is its own user's
         "args": pod_arguments(bootstrap, concurrency=options.concurrency),
         "env": [{"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}} for name, path in POD_VARIABLES.items()],
         "resources": _resources(options),
@@ -81,6 +82,7 @@ def capture_container(options: Options) -> dict[str, Any]:
         "image": options.image,
         **_pull_policy(options),
         "command": ["python", "-P", "-m", "mesh.capture"],
+        "workingDir": "/",
         "args": [
             *("apply", "--proxy-uid", str(pods.PROXY_UID)),
             *(["--dns"] if options.capture_dns else []),
