@@ -54,7 +54,7 @@ def build(settings: Settings | None = None) -> Colorlane:
         builds=PipelineBuilds(state, _packaging(settings, state) if settings.platform == "kubernetes" else None),
         clock=SystemClock(),
         wake=Wakeups(settings.redis_url),
-        owner=this_process(),
+        owner=this_process(settings.owner),
         logs=state / "logs",
         domain=settings.domain,
         gateway_port=settings.gateway_port,

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import platform
 import threading
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import structlog
@@ -53,10 +53,12 @@ class Sweeping(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has no 
     def start(self, worker: Any) -> None:
         """Begin; the worker connects to Redis after this."""
         here = parts()
-        adopted = adopt(here, is_dead)
+        judge = partial(is_dead, place=here.settings.owner)
+        adopted = adopt(here, judge)
         log.info("worker", queues=sorted(worker.app.amqp.queues.consume_from), adopted=adopted, **describe(here))
         if CONTROL in worker.app.amqp.queues.consume_from:
-            self._sweeper = Sweeper(here, _pace(here.settings), nudger(here, Wakeups(here.settings.redis_url)), is_dead)
+            nudge = nudger(here, Wakeups(here.settings.redis_url))
+            self._sweeper = Sweeper(here, _pace(here.settings), nudge, judge)
             self._sweeper.start()
 
     def stop(self, worker: Any) -> None:

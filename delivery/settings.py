@@ -66,6 +66,7 @@ class Settings(BaseSettings):
     detect_interval: float = Field(5.0, gt=0, description="Seconds between looks at the embedded host's refs.")
     remote_detect_interval: float = Field(120.0, gt=0, description="The same for remote hosts; they limit rates.")
 
+    owner: str = Field("", description="Place of this process in leases; empty: host and PID namespace. One at a time.")
     lease: float = Field(15.0, gt=0, description="Seconds a claim lasts; a dead local owner's ends at once.")
     job_lease: float = Field(20.0, gt=0, description="Seconds; the build worker renews it every fifth of that.")
     job_attempts: int = Field(3, ge=1, description="A job whose worker died this often fails instead of looping.")
