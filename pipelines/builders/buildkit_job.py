@@ -22,7 +22,9 @@ SOCKET = "unix:///run/user/1000/buildkit/buildkitd.sock"
 START = 180.0  # seconds until the pod must be ready: an image pull, perhaps a new node
 POLL = 0.5
 # What a pod that will never start is waiting for; anything else may pass.
-_HOPELESS = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "CreateContainerConfigError"})
+_HOPELESS = frozenset(
+    {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "CreateContainerConfigError", "ended", "forbidden"}
+)
 
 
 @dataclass(frozen=True)
@@ -127,10 +129,10 @@ class BuildkitJobs:
                 pods = self._core.list_namespaced_pod(
                     self._options.namespace, label_selector=f"batch.kubernetes.io/job-name={job}"
                 ).items
-            state = pod_state(pods[0].to_dict()) if pods else "no pod yet"
+            state = pod_state(pods[0].to_dict()) if pods else self._why_none(job)
             if state == "ready":
                 return str(pods[0].metadata.name)
-            if state.partition(":")[0] in _HOPELESS or state.startswith("ended"):
+            if state.partition(":")[0] in _HOPELESS:
                 remedy = "Check COLORLANE_BUILDKIT_IMAGE and what the namespace permits (docs/images.md)"
                 raise Rejected(f"the build's pod cannot run: {state}", field="builder", value=state, remedy=remedy)
             if state != told:
@@ -140,6 +142,16 @@ class BuildkitJobs:
                 raise Transient(f"the build's pod was not ready within {self._start:g} s: {state}", retry_after=30)
             time.sleep(POLL)
         raise Stopped
+
+    def _why_none(self, job: str) -> str:
+        """Return why the Job has no pod, from its events: a quota and pod security are told nowhere else."""
+        selector = f"involvedObject.kind=Job,involvedObject.name={job},reason=FailedCreate"
+        with self._translated():
+            events = self._core.list_namespaced_event(self._options.namespace, field_selector=selector).items
+        said = str(events[-1].message)[:300] if events else ""
+        if "forbidden" in said and "quota" not in said:  # a quota may have room again
+            return f"forbidden: {said}"
+        return f"no pod yet{f': {said}' if said else ''}"
 
     @contextmanager
     def _translated(self) -> Iterator[None]:

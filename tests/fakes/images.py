@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -27,7 +28,9 @@ def needs(*programs: str) -> None:
     """Skip the test unless all programs are installed."""
     missing = [program for program in programs if shutil.which(program) is None]
     if missing:
-        pytest.skip(f"needs {', '.join(missing)} (Debian: docker-registry, skopeo, umoci, runc, containerd, apache2-utils)")
+        pytest.skip(
+            f"needs {', '.join(missing)} (Debian: docker-registry, skopeo, umoci, runc, containerd, apache2-utils; BuildKit: its Go module)"
+        )
 
 
 def run(*argv: str | Path, **options: object) -> str:
@@ -130,3 +133,28 @@ def skopeo(*arguments: str) -> str:
 def inspected(output: str) -> Sequence[str]:
     """Return the digests of the layers in what `skopeo inspect` printed."""
     return list(json.loads(output)["Layers"])
+
+
+@contextmanager
+def running_buildkitd(place: Path, socket: Path, insecure: str = "") -> Iterator[str]:
+    """Run a buildkitd as root until the end of the block; yield its address. `insecure`: a registry without TLS."""
+    needs("buildkitd", "buildctl", "runc")
+    if os.geteuid() != 0:
+        pytest.skip("buildkitd is run as root here")
+    registry = f'[registry."{insecure}"]\n  http = true\n' if insecure else ""
+    (place / "buildkitd.toml").write_text(
+        f'root = "{place}/root"\n[grpc]\n  address = ["unix://{socket}"]\n'
+        f'[worker.oci]\n  enabled = true\n  snapshotter = "native"\n[worker.containerd]\n  enabled = false\n{registry}'
+    )
+    with (place / "buildkitd.log").open("wb") as log:
+        argv = ["buildkitd", "--config", str(place / "buildkitd.toml")]
+        process = subprocess.Popen(argv, stdout=log, stderr=subprocess.STDOUT)
+    address = f"unix://{socket}"
+    asked = ["buildctl", "--addr", address, "debug", "workers"]
+    try:
+        wait_for("buildkitd answers", lambda: not subprocess.run(asked, capture_output=True).returncode, 30)
+        yield address
+    finally:
+        process.terminate()
+        process.wait(20)
+        shutil.rmtree(place / "root", ignore_errors=True)
