@@ -46,7 +46,7 @@ def inject(
 
     Again on its own output it changes nothing. Documents without pods stay as they are, to the byte.
 
-    Example: kubectl kustomize k8s | colorlane mesh inject -f - --ca-file ca.crt | kubectl apply -f -
+    Example: colorlane mesh inject -f k8s --ca-file ca.crt | kubectl apply -f -
     """
     if ca_file is None:
         raise Failure("the mesh's roots are not given (--ca-file)", CA_HINT, USAGE)
