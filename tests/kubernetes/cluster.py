@@ -208,22 +208,33 @@ def fake_node(number: int) -> dict[str, Any]:
     return {"apiVersion": "v1", "kind": "Node", "metadata": metadata}
 
 
-def main() -> None:
-    """Start a cluster by hand and keep it until Ctrl-C or SIGTERM."""
-    parser = argparse.ArgumentParser(prog="python -m tests.kubernetes.cluster", description=main.__doc__)
+def options(module: str, about: Callable[[], None]) -> argparse.Namespace:
+    """Return the options of a cluster started by hand: `directory`, which is there, and `nodes`."""
+    parser = argparse.ArgumentParser(prog=f"python -m {module}", description=about.__doc__)
     parser.add_argument("command", choices=["up"])
-    parser.add_argument("--dir", type=Path, help="folder of its state and logs (default: a new temporary one)")
-    parser.add_argument("--nodes", type=int, default=3, help="fake nodes (default 3)")
-    options = parser.parse_args()
-    directory = options.dir or Path(tempfile.mkdtemp(prefix="colorlane-kubernetes-"))
-    started = time.monotonic()
+    parser.add_argument("--dir", dest="directory", type=Path, help="state and logs (default: a new temporary folder)")
+    parser.add_argument("--nodes", type=int, default=3, help="how many fake nodes (default 3)")
+    given = parser.parse_args()
+    given.directory = Path(given.directory or tempfile.mkdtemp(prefix="colorlane-kubernetes-")).absolute()
+    given.directory.mkdir(parents=True, exist_ok=True)
+    return given
+
+
+def hold(cluster: Cluster) -> None:
+    """Print how to reach the cluster, and return at Ctrl-C or SIGTERM."""
     ended = threading.Event()
     for ending in (signal.SIGINT, signal.SIGTERM):
         signal.signal(ending, lambda *_: ended.set())
-    with Cluster(directory.absolute(), assets.find(), options.nodes) as cluster:
-        print(f"{cluster.url} is ready after {time.monotonic() - started:.1f} s; logs in {directory}")
-        print(f"export KUBECONFIG={cluster.kubeconfig}", flush=True)
-        ended.wait()
+    print(f"{cluster.url} is ready; logs in {cluster.directory}")
+    print(f"export KUBECONFIG={cluster.kubeconfig}", flush=True)
+    ended.wait()
+
+
+def main() -> None:
+    """Start a cluster by hand and keep it until Ctrl-C or SIGTERM."""
+    given = options("tests.kubernetes.cluster", main)
+    with Cluster(given.directory, assets.find(), given.nodes) as cluster:
+        hold(cluster)
 
 
 if __name__ == "__main__":

@@ -34,6 +34,7 @@ from tests.kubernetes.cluster import Cluster
 from tests.kubernetes.connection import Connection, KubectlFailed
 from tests.kubernetes.node import RealNode
 
+FOLDER = "tests/kubernetes"
 FOREIGN = "COLORLANE_TEST_KUBECONFIG"
 
 
@@ -42,6 +43,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     here = [item for item in items if item.path.is_relative_to(Path(__file__).parent)]
     for item in here[:1]:
         item.add_marker(pytest.mark.timeout(assets.LONGEST_BUILD + 120))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say why tests of this folder were skipped, each reason once and without being asked."""
+    skipped = [one for one in terminalreporter.stats.get("skipped", []) if one.nodeid.startswith(FOLDER)]
+    for reason in sorted({str(one.longrepr[2]).removeprefix("Skipped: ") for one in skipped}):
+        terminalreporter.line(f"{FOLDER}: skipped: {reason}")
 
 
 @pytest.fixture(scope="session")
@@ -81,14 +89,11 @@ def new_cluster(programs: Path, tmp_path: Path) -> Iterator[Callable[..., Cluste
 @pytest.fixture(scope="session")
 def real_node(programs: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealNode]:
     """A cluster of its own with one node on which pods really run."""
-    if lacks := node.missing(programs):
-        pytest.skip(f"no real node without {', '.join(lacks)}")
-    directory = tmp_path_factory.mktemp("node")
-    with contextlib.ExitStack() as started:
-        link = node.Link(directory)
-        started.callback(link.stop)
-        cluster = started.enter_context(Cluster(directory / "cluster", programs, nodes=0, address=node.MACHINE))
-        yield started.enter_context(RealNode(link, cluster, directory))
+    try:
+        with node.start(tmp_path_factory.mktemp("node"), programs) as started:
+            yield started
+    except node.CannotRun as reason:
+        pytest.skip(str(reason))
 
 
 @pytest.fixture

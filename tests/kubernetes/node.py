@@ -1,34 +1,33 @@
-"""A real node for a test cluster: kubelet, containerd and kube-proxy, in namespaces of their own on this machine.
+"""A real node for a test cluster: kubelet, containerd, kube-proxy and DNS, in namespaces of their own on this machine.
 
 Everything the node does to mounts, network and processes stays inside: a pair of interfaces is all the machine sees,
 and when the namespace's first process ends, so do all pods. Only its control groups are the machine's. Needs root,
-`containerd`, `runc` and the CNI plugins of the distribution, and `build_assets --node`. `conftest.py` has the fixture.
+`containerd`, `runc` and the CNI plugins of the distribution, and `build_assets --node`. `conftest.py` has the fixture,
+`node_config.py` what the programs are told. By hand: `python -m tests.kubernetes.node up --dir <folder>`.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 from tests.fakes.background import wait_for
-from tests.kubernetes import images
-from tests.kubernetes.cluster import Cluster
+from tests.kubernetes import assets, images, node_config
+from tests.kubernetes.cluster import Cluster, hold, options
 from tests.kubernetes.credentials import certificate_user, write_kubeconfig
+from tests.kubernetes.node_config import MACHINE, NAME, NODE, PAUSE, PLUGINS, POD_SUBNET
 from tests.kubernetes.programs import Process
 
-NAME = "real-0"
-PROGRAMS = ("kubelet", "kube-proxy", "pod")  # of `build_assets --node`
+PROGRAMS = ("kubelet", "kube-proxy", "coredns", "pod")  # of `build_assets --node`
 TOOLS = ("containerd", "containerd-shim-runc-v2", "ctr", "runc", "ip", "unshare", "nsenter", "mount", "iptables")
-PLUGINS = ("/usr/lib/cni", "/opt/cni/bin")  # where distributions put them
-MACHINE, NODE, POD_SUBNET = "10.87.0.1", "10.87.0.2", "10.88.0.0/24"
 LINK = "colorlane-node"  # the machine's end of the pair; also says that a node is there
-PAUSE = "colorlane.test/pause:1"
 WEB = "colorlane.test/web:1"  # `pod serve :8080`, see pod/main.go
 
 
@@ -110,6 +109,7 @@ class RealNode:
                 self.load(images.archive(directory / f"{name}.tar", reference, program, arguments))
             self._start_kubelet()
             self._start_proxy()
+            self._start_dns()
             wait_for("the node is ready", self._is_ready)
         except BaseException:
             self.stop()
@@ -137,9 +137,9 @@ class RealNode:
 
     def _start_containerd(self) -> None:
         (self._directory / "cni").mkdir()
-        (self._directory / "cni" / "10-bridge.conflist").write_text(json.dumps(network(self._directory)))
+        (self._directory / "cni" / "10-bridge.conflist").write_text(json.dumps(node_config.network(self._directory)))
         config = self._directory / "containerd.toml"
-        config.write_text(containerd_config(self._directory, self._socket))
+        config.write_text(node_config.containerd(self._directory, self._socket))
         self._start("containerd", "containerd", f"--config={config}")
         wait_for("containerd's socket", self._socket.exists)
 
@@ -151,7 +151,7 @@ class RealNode:
             self._directory / "kubelet.kubeconfig", self.cluster.url, trust, certificate_user(user)
         )
         config = self._directory / "kubelet.json"
-        config.write_text(json.dumps(kubelet_config(self.cluster, self._directory, self._socket)))
+        config.write_text(json.dumps(node_config.kubelet(self.cluster, self._directory, self._socket)))
         self._start(
             "kubelet",
             str(files.assets / "kubelet"),
@@ -169,68 +169,17 @@ class RealNode:
         addresses = ["--healthz-bind-address=", "--metrics-bind-address=127.0.0.1"]
         self._start("kube-proxy", proxy, kubeconfig, *more, *addresses, "--conntrack-max-per-core=0")
 
+    def _start_dns(self) -> None:
+        config = self._directory / "Corefile"
+        config.write_text(node_config.dns(self.cluster.kubeconfig))
+        self._start("coredns", str(self.cluster.files.assets / "coredns"), f"-conf={config}")
+
     def _is_ready(self) -> bool:
         for process in self._processes:
             process.check()
         nodes = [node for node in self.cluster.get("nodes")["items"] if node["metadata"]["name"] == NAME]
         conditions = [one for node in nodes for one in node["status"].get("conditions", [])]
         return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
-
-
-def network(directory: Path) -> dict[str, Any]:
-    """Return the CNI configuration: a bridge, addresses from POD_SUBNET, no translation of pod addresses."""
-    route, ranges = {"dst": "0.0.0.0/0"}, [[{"subnet": POD_SUBNET}]]
-    addresses = {"type": "host-local", "ranges": ranges, "routes": [route], "dataDir": str(directory / "addresses")}
-    bridge = {"type": "bridge", "bridge": "pods", "isGateway": True, "hairpinMode": True, "ipam": addresses}
-    ports = {"type": "portmap", "capabilities": {"portMappings": True}}
-    return {"cniVersion": "0.4.0", "name": "pods", "plugins": [bridge, ports]}
-
-
-def containerd_config(directory: Path, socket: Path) -> str:
-    """Return containerd's configuration: all state in the folder, our pause image, and no privilege that a
-    virtual machine may lack (to protect a process from running out of memory).
-    """
-    plugins = next(folder for folder in PLUGINS if Path(folder, "bridge").exists())
-    return f"""
-version = 2
-root = "{directory}/containerd"
-state = "/run/containerd"
-[grpc]
-address = "{socket}"
-[plugins."io.containerd.grpc.v1.cri"]
-sandbox_image = "{PAUSE}"
-restrict_oom_score_adj = true
-[plugins."io.containerd.grpc.v1.cri".cni]
-bin_dir = "{plugins}"
-conf_dir = "{directory}/cni"
-[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
-runtime_type = "io.containerd.runc.v2"
-"""
-
-
-def kubelet_config(cluster: Cluster, directory: Path, socket: Path) -> dict[str, Any]:
-    """Return kubelet's configuration: quick to notice, silent about the machine's swap, disk, control groups."""
-    server = cluster.files.authority.server(NAME, NODE)
-    return {
-        "apiVersion": "kubelet.config.k8s.io/v1beta1",
-        "kind": "KubeletConfiguration",
-        "address": NODE,
-        "authentication": {"x509": {"clientCAFile": str(cluster.files.authority.pair.certificate)}},
-        "tlsCertFile": str(server.certificate),
-        "tlsPrivateKeyFile": str(server.key),
-        "containerRuntimeEndpoint": f"unix://{socket}",
-        "cgroupDriver": "cgroupfs",
-        "failCgroupV1": False,
-        "failSwapOn": False,
-        "evictionHard": {"memory.available": "50Mi", "nodefs.available": "1%", "imagefs.available": "1%"},
-        "imageGCHighThresholdPercent": 100,
-        "podLogsDir": str(directory / "pod-logs"),
-        "volumePluginDir": str(directory / "volume-plugins"),
-        "resolvConf": "",
-        "healthzPort": 0,
-        "syncFrequency": "5s",
-        "nodeStatusUpdateFrequency": "2s",
-    }
 
 
 def remove_control_groups() -> None:
@@ -251,8 +200,32 @@ def _remove(group: Path) -> bool:
 
 
 def run(*command: str) -> str:
-    """Run a command; return what it printed. Raises CannotRun with what it said."""
+    """Run a command; return what it printed. Raises AssertionError with what it said."""
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode != 0:
-        raise CannotRun(f"{' '.join(command)}: {done.stderr.strip()}")
+        raise AssertionError(f"{' '.join(command)}: {done.stderr.strip()}")
     return done.stdout
+
+
+@contextlib.contextmanager
+def start(directory: Path, programs_in: Path) -> Iterator[RealNode]:
+    """Start a cluster of one real node. Raises CannotRun with what this machine lacks."""
+    if lacks := missing(programs_in):
+        raise CannotRun(f"no real node without {', '.join(lacks)}")
+    with contextlib.ExitStack() as started:
+        link = Link(directory)
+        started.callback(link.stop)
+        cluster = started.enter_context(Cluster(directory / "cluster", programs_in, nodes=0, address=MACHINE))
+        yield started.enter_context(RealNode(link, cluster, directory))
+
+
+def main() -> None:
+    """Start a cluster of one real node by hand and keep it until Ctrl-C or SIGTERM."""
+    with start(
+        options("tests.kubernetes.node", main).directory, assets.find((*assets.CONTROL_PLANE, *PROGRAMS))
+    ) as node:
+        hold(node.cluster)
+
+
+if __name__ == "__main__":
+    main()
