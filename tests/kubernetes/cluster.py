@@ -112,7 +112,9 @@ class Cluster(Connection):
 
     def pause(self, program: str) -> None:
         """Freeze a program (`etcd`, `kube-apiserver`, ...): connections stay, answers do not come."""
-        os.kill(self._processes[program].pid, signal.SIGSTOP)
+        process = self._processes[program]
+        os.kill(process.pid, signal.SIGSTOP)
+        self._wait_until(f"every thread of {program} has stopped", process.is_frozen)
 
     def resume(self, program: str) -> None:
         """Let a frozen program go on."""

@@ -47,6 +47,13 @@ class Process:
             end = "\n".join(self._log.read_text(errors="replace").splitlines()[-LINES_OF_A_CRASH:])
             raise Crashed(f"{self.name} ended with status {status}, {self._log}:\n{end}")
 
+    def is_frozen(self) -> bool:
+        """Whether all its threads are stopped by a signal."""
+        states = [
+            task.read_text().rpartition(")")[2].split()[0] for task in Path(f"/proc/{self.pid}/task").glob("*/stat")
+        ]
+        return set(states) == {"T"}
+
     def kill(self) -> None:
         """End it without a chance to say goodbye, and wait for that."""
         self._child.kill()
