@@ -14,7 +14,7 @@ from pipelines.images.credentials import Credentials
 from pipelines.ports import DockerfileBuilder
 
 # How `kubectl exec`, which carries context and image, finds the cluster and itself.
-_CLUSTER = ("KUBECONFIG", "KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT", "PATH")
+_CLUSTER = ("KUBECONFIG", "KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT")
 _TOKEN = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
 
 

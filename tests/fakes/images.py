@@ -28,9 +28,8 @@ def needs(*programs: str) -> None:
     """Skip the test unless all programs are installed."""
     missing = [program for program in programs if shutil.which(program) is None]
     if missing:
-        pytest.skip(
-            f"needs {', '.join(missing)} (Debian: docker-registry, skopeo, umoci, runc, containerd, apache2-utils; BuildKit: its Go module)"
-        )
+        where = "Debian: docker-registry, skopeo, umoci, runc, containerd, apache2-utils; BuildKit: its own releases"
+        pytest.skip(f"needs {', '.join(missing)} ({where})")
 
 
 def run(*argv: str | Path, **options: object) -> str:
