@@ -39,9 +39,10 @@ FOREIGN = "COLORLANE_TEST_KUBECONFIG"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give the first test the time to wait for a build that is under way."""
+    """Give the first test that wants a cluster the time to wait for a build that is under way."""
     here = [item for item in items if item.path.is_relative_to(Path(__file__).parent)]
-    for item in here[:1]:
+    waiting = [item for item in here if {"cluster", "programs"} & set(getattr(item, "fixturenames", []))]
+    for item in waiting[:1]:
         item.add_marker(pytest.mark.timeout(assets.LONGEST_BUILD + 120))
 
 

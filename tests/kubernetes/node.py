@@ -25,6 +25,7 @@ from tests.kubernetes.credentials import certificate_user, write_kubeconfig
 from tests.kubernetes.node_config import MACHINE, NAME, NODE, PAUSE, PLUGINS, POD_SUBNET
 from tests.kubernetes.programs import Process
 
+CONTROL_GROUPS = Path("/sys/fs/cgroup")
 PROGRAMS = ("kubelet", "kube-proxy", "coredns", "pod")  # of `build_assets --node`
 TOOLS = ("containerd", "containerd-shim-runc-v2", "ctr", "runc", "ip", "unshare", "nsenter", "mount", "iptables")
 LINK = "colorlane-node"  # the machine's end of the pair; also says that a node is there
@@ -39,6 +40,8 @@ def missing(programs_in: Path) -> list[str]:
     """Return what this machine lacks for a real node, as words for a person."""
     if os.geteuid() != 0:
         return ["root"]
+    if pod_groups():
+        return ["a machine to itself: another kubelet has pods in its control groups"]
     lacks = [tool for tool in TOOLS if shutil.which(tool) is None]
     lacks += [f"{name} (build_assets --node)" for name in PROGRAMS if not (programs_in / name).exists()]
     return lacks + ([] if any(Path(folder, "bridge").exists() for folder in PLUGINS) else ["CNI plugins"])
@@ -182,9 +185,14 @@ class RealNode:
         return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
 
 
+def pod_groups() -> list[Path]:
+    """Return the control groups that a kubelet on this machine made for pods; one in each hierarchy of version 1."""
+    return [*CONTROL_GROUPS.glob("kubepods"), *CONTROL_GROUPS.glob("*/kubepods")]
+
+
 def remove_control_groups() -> None:
     """Remove what kubelet made for pods; processes of a node that just ended may still be on their way out."""
-    for group in sorted(Path("/sys/fs/cgroup").glob("**/kubepods*/"), key=lambda path: -len(path.parts)):
+    for group in pod_groups():
         for inner in sorted([group, *group.glob("**/")], key=lambda path: -len(path.parts)):
             wait_for(f"{inner} is empty", partial(_remove, inner))
 
