@@ -41,6 +41,7 @@ def assemble(parts: Colorlane) -> FastAPI:
     settings = parts.settings
     options = Options(
         token=settings.api_token,
+        shell_token=settings.shell_token,
         mesh_url=settings.mesh,
         mesh_token=settings.mesh_token,
         git_root=str(settings.state_dir.resolve() / "git"),

@@ -26,6 +26,7 @@ class Settings(BaseSettings):
     api_host: str = Field("127.0.0.1", description="Loopback, because the default has no access control.")
     api_port: int = Field(8000, ge=0, le=65535, description="HTTP API, Git host and page.")
     api_token: str = Field("", repr=False, description="Bearer token; demanded as soon as api_host is not loopback.")
+    shell_token: str = Field("", repr=False, description="Opens terminals in replicas; empty: nobody can.")
     gateway_host: str = Field("127.0.0.1", description="Loopback: applications are shown to this machine only.")
     gateway_port: int = Field(8080, ge=0, le=65535, description="Where users meet the applications.")
     gateway_name: str = Field("main", description="Name of this gateway's Envoy; several need one each.")
@@ -55,6 +56,10 @@ class Settings(BaseSettings):
     pull_secret: str = Field("", description="Name of the imagePullSecret of every pod; it must be in the namespace.")
     expect_sidecars: bool = Field(
         False, description="Pods without an injected sidecar are not ready; on with the webhook."
+    )
+
+    capture: bool = Field(
+        False, description="Lead workloads' connections to their sidecars by kernel rules; root on Linux, nftables."
     )
 
     redis_url: str = Field("redis://127.0.0.1:6379/0", repr=False, description="Broker; losing it loses no work.")

@@ -16,8 +16,10 @@ from delivery.api import (
     rollouts,
     runs,
     sessions,
+    shells,
     trail,
     webhooks,
+    workloads,
 )
 from delivery.api.bodies import BodyCap
 from delivery.api.context import Context, Options
@@ -27,7 +29,7 @@ from delivery.api.pushes import PushDesk
 from delivery.flows.world import World
 
 DESCRIPTION = "Progressive delivery: preview environments by colour, canaries gated by live metrics."
-V1 = (projects, deliveries, runs, environments, rollouts, trail, meshdoor, sessions)
+V1 = (projects, deliveries, runs, workloads, shells, environments, rollouts, trail, meshdoor, sessions)
 
 
 def create(world: World, options: Options) -> FastAPI:
@@ -47,5 +49,5 @@ def create(world: World, options: Options) -> FastAPI:
     desk = PushDesk(world)
     app.mount("/git", GitHost(Path(options.git_root), desk.known, desk.pushed))
     app.add_middleware(BodyCap, cap=options.body_cap, exempt=("/git/", "/webhooks/"))
-    app.add_middleware(Guard, token=options.token)
+    app.add_middleware(Guard, token=options.token, shell_token=options.shell_token)
     return app

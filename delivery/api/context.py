@@ -20,6 +20,7 @@ class Options:
     """
 
     token: str = ""
+    shell_token: str = ""
     mesh_url: str = ""
     mesh_token: str = field(default="", repr=False)
     git_root: str = ""

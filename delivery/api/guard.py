@@ -6,7 +6,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from delivery.api.problems import problem
-from delivery.api.security import Unauthorized, check_head
+from delivery.api.security import Forbidden, Unauthorized, check_head
 from delivery.errors import Rejected
 
 # No inline script or style anywhere: what an attacker manages to put into a log line stays text.
@@ -27,13 +27,13 @@ HEADERS = {
 class Guard:
     """ASGI layer; it never touches bodies, so streams pass untouched."""
 
-    def __init__(self, app: ASGIApp, token: str = "") -> None:
-        self.app, self.token = app, token
+    def __init__(self, app: ASGIApp, token: str = "", shell_token: str = "") -> None:
+        self.app, self.token, self.shell_token = app, token, shell_token
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let the request through, or answer 401 or 403."""
-        if scope["type"] == "websocket":  # there is none; none may be a way around the checks below
-            await send({"type": "websocket.close", "code": 1008})
+        if scope["type"] == "websocket":
+            await self._shell(scope, receive, send)
             return
         if scope["type"] != "http":
             await self.app(scope, receive, send)
@@ -56,6 +56,29 @@ class Guard:
             await answer(scope, receive, guarded)
             return
         await self.app(scope, receive, guarded)
+
+    async def _shell(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a shell be opened with the token that is for nothing else; every other WebSocket is refused.
+
+        Opening one is a change, and the API's own token or session is not enough for it.
+        """
+        client = scope["client"][0] if scope.get("client") else ""
+        try:
+            if not self.shell_token:
+                raise Forbidden("shells are off", field="COLORLANE_SHELL_TOKEN", remedy="the API's operator may set it")
+            check_head("POST", scope["path"], Headers(scope=scope), client, self.shell_token)
+        except Rejected as error:
+            if "websocket.http.response" not in scope.get("extensions", {}):
+                await send({"type": "websocket.close", "code": 1008})
+                return
+
+            async def refusing(message: Message) -> None:
+                await send({**message, "type": f"websocket.{message['type']}"})
+
+            refusal = problem(error.status, error.message, field=error.field, remedy=error.remedy)
+            await refusal({**scope, "type": "http"}, receive, refusing)
+            return
+        await self.app(scope, receive, send)
 
 
 def _is_git(scope: Scope) -> bool:

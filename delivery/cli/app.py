@@ -11,7 +11,7 @@ from typing import Annotated, cast
 
 import typer
 
-from delivery.cli import env, inject, local, mesh, project, rollout, run, stack
+from delivery.cli import env, inject, local, mesh, project, rollout, run, service, stack
 from delivery.cli.client import Api, Failure
 from delivery.cli.output import errors, plain
 from delivery.cli.reference import reference
@@ -35,8 +35,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 stack.register(app)
-for name, group in (("project", project), ("env", env), ("run", run), ("rollout", rollout), ("mesh", mesh)):
-    app.add_typer(group.app, name=name)
+for group in (project, env, service, run, rollout, mesh):
+    app.add_typer(group.app, name=group.__name__.rpartition(".")[2])
 inject.register(mesh.app)
 local.register(app)
 

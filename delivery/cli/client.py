@@ -40,6 +40,13 @@ class Api:
         """Return the JSON of a GET under /api/v1."""
         return self._ask("GET", path, params=_given(query))
 
+    def text(self, path: str, **query: Any) -> str:
+        """Return the text of a GET under /api/v1."""
+        with self._reaching():
+            response = self._http.get(_v1(path), params=_given(query))
+        _check(response)
+        return response.text
+
     def post(self, path: str, body: Row | None = None, **query: Any) -> Any:
         """Return the JSON of a POST under /api/v1."""
         return self._ask("POST", path, json=body, params=_given(query))

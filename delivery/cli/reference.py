@@ -19,6 +19,7 @@ All commands but `up`, `demo`, `doctor`, `lint`, `simulate`, `mesh inject` and `
 |---|---|
 | `COLORLANE_API_URL` | where the API is; default `http://127.0.0.1:8000` (or `--api URL` before the command) |
 | `COLORLANE_API_TOKEN` | the token, when the API was started with one |
+| `COLORLANE_SHELL_TOKEN` | the token that opens shells (`colorlane service shell`), when the API allows them |
 | `COLORLANE_PROJECT` | default of `--project` |
 | `COLORLANE_STATE_DIR` | default of `--state-dir` |
 

@@ -37,7 +37,17 @@ def settings_of(state_dir: Path) -> Settings:
         raise Failure(f"{name}: {first['msg']}", f"correct {name}", USAGE) from error
 
 
-def up(state_dir: StateDir = Path(".colorlane")) -> None:
+def up(
+    state_dir: StateDir = Path(".colorlane"),
+    capture: Annotated[
+        bool,
+        typer.Option(
+            "--capture",
+            envvar="COLORLANE_CAPTURE",
+            help="Lead connections of workloads to their sidecars by kernel rules (root on Linux, nftables).",
+        ),
+    ] = False,
+) -> None:
     """Start everything on this machine, in the foreground: Redis, mesh, gateway, agent, API, workers.
 
     Example: colorlane up --state-dir ~/colorlane
@@ -45,7 +55,9 @@ def up(state_dir: StateDir = Path(".colorlane")) -> None:
     from delivery.embedded import Stack
     from delivery.errors import ColorlaneError
 
-    settings = settings_of(state_dir)
+    settings = settings_of(state_dir).model_copy(update={"capture": capture})
+    if capture:
+        _require_capture()
     told = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: told.set())
@@ -60,6 +72,17 @@ def up(state_dir: StateDir = Path(".colorlane")) -> None:
         raise Failure(str(error), str(getattr(error, "remedy", ""))) from error
     finally:
         stack.stop()
+
+
+def _require_capture() -> None:
+    """Raise Failure where capture is asked for and cannot be."""
+    from delivery.adapters.platform_local.capturing import require
+    from delivery.errors import ColorlaneError
+
+    try:
+        require()
+    except ColorlaneError as error:
+        raise Failure(str(error), str(getattr(error, "remedy", "")), USAGE) from error
 
 
 def _say_where(settings: Settings) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 
 import pytest
-from starlette.websockets import WebSocketDisconnect
+from starlette.testclient import WebSocketDenialResponse
 
 from delivery.api.security import Forbidden, Unauthorized, check_bind, check_head, given_token, host_name, is_loopback
 from delivery.errors import Rejected
@@ -143,11 +143,13 @@ def test_a_secret_that_does_not_fit_is_not_repeated(house: House) -> None:
 
 
 def test_a_websocket_is_no_way_around_the_token(house: House) -> None:
-    client = house.client(token="sesame")
-    for path in ("/git/bookshop.git/info/refs", "/api/v1/events"):
-        with pytest.raises(WebSocketDisconnect) as ended, client.websocket_connect(path):
-            pass
-        assert ended.value.code == 1008
+    shell = "/api/v1/environments/bookshop/alice/services/reviews/shell"
+    for tokens in ({"token": "sesame"}, {"token": "sesame", "shell_token": "open"}, {}):
+        client = house.client(**tokens)
+        for path in ("/git/bookshop.git/info/refs", "/api/v1/events", shell):
+            with pytest.raises(WebSocketDenialResponse) as refused, client.websocket_connect(path):
+                pass
+            assert refused.value.status_code in (401, 403)
 
 
 def test_the_session_is_not_sent_in_the_clear_where_there_is_tls(house: House) -> None:
