@@ -31,7 +31,12 @@ def _agent() -> int:
     configure()
     settings = Settings()
     config = AgentConfig(
-        settings.state_dir.resolve(), settings.mesh, settings.xds_port, dict(os.environ), mesh_token=settings.mesh_token
+        settings.state_dir.resolve(),
+        settings.mesh,
+        settings.xds_port,
+        dict(os.environ),
+        mesh_token=settings.mesh_token,
+        capture=settings.capture,
     )
     run_agent(config)
     return 0

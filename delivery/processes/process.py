@@ -82,13 +82,20 @@ class Process:
 
 
 def spawn(
-    argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], log: Path, end_with_parent: int | None = None
+    argv: Sequence[str],
+    *,
+    cwd: Path,
+    env: Mapping[str, str],
+    log: Path,
+    end_with_parent: int | None = None,
+    group: int | None = None,
 ) -> Process:
     """Start a program in a session of its own, its output appended to `log`.
 
     A file, not a pipe: the program outlives us without blocking or SIGPIPE. O_APPEND, so that the file can be
     truncated under it. `env` is the whole environment. `end_with_parent`: signal it gets when the *thread* that
-    called this ends (PR_SET_PDEATHSIG, prctl(2)). Raises OSError when the program cannot be started.
+    called this ends (PR_SET_PDEATHSIG, prctl(2)). `group`: its primary group, where that is not ours (needs root).
+    Raises OSError when the program cannot be started.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
@@ -101,6 +108,7 @@ def spawn(
             stdout=output,
             stderr=output,
             start_new_session=True,
+            group=group,
             preexec_fn=None if end_with_parent is None else _end_with_parent(end_with_parent),
         )
     finally:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import shutil
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
@@ -60,7 +61,7 @@ def clean() -> None:
     """Take all rules of capture away, whatever loaded them. Safe to repeat. Raises `Rejected` without the right to."""
     require_net_admin()
     if shutil.which("nft"):
-        _run("nft", "-f", "-", stdin=nftables.removal())
+        load(nftables.removal())
     for family, restore in _families():
         if text := iptables.removal(_saved(family)):
             _run(restore, "--noflush", stdin=text)
@@ -76,13 +77,25 @@ def show() -> str:
     return found + "".join(f"{line}\n" for line in saved)
 
 
-def require_net_admin() -> None:
-    """Raise `Rejected` unless this process may change rules in its network namespace."""
+def load(ruleset: str) -> None:
+    """Load a file of rules by nft, as one transaction. Raises `Rejected` with what nft says."""
+    _run("nft", "-f", "-", stdin=ruleset)
+
+
+def is_permitted() -> bool:
+    """Whether this process may change rules in its network namespace."""
     status = Path("/proc/self/status")
     if not status.exists():
-        raise Rejected("capture needs Linux", remedy='use the sidecar as an HTTP proxy (capture mode "proxy")')
+        return False
     effective = next(line for line in status.read_text().splitlines() if line.startswith("CapEff:"))
-    if not int(effective.split()[1], 16) >> NET_ADMIN & 1:
+    return bool(int(effective.split()[1], 16) >> NET_ADMIN & 1)
+
+
+def require_net_admin() -> None:
+    """Raise `Rejected`, with what to grant, unless this process may change rules in its network namespace."""
+    if sys.platform != "linux":
+        raise Rejected("capture needs Linux", remedy='use the sidecar as an HTTP proxy (capture mode "proxy")')
+    if not is_permitted():
         raise Rejected(
             "capture may not change the rules of this network: CAP_NET_ADMIN is missing",
             remedy="grant it to the init container (securityContext: runAsUser: 0, capabilities: {add: [NET_ADMIN]}),"
@@ -92,7 +105,7 @@ def require_net_admin() -> None:
 
 def _load(options: Options, backend: Backend) -> None:
     if backend is Backend.NFT:
-        _run("nft", "-f", "-", stdin=nftables.ruleset(options))
+        load(nftables.ruleset(options))
         return
     if not shutil.which("iptables-restore"):
         raise _missing("iptables-restore", "iptables")

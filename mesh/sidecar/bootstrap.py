@@ -11,6 +11,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
+from mesh.model.proxies import Capture
 from mesh.sidecar.door import TYPES, Door
 from mesh.translation import metricnames
 
@@ -48,11 +49,13 @@ def sidecar_bootstrap(
     ports: Sequence[Port],
     address: str = "127.0.0.1",
     xds_address: str = "127.0.0.1",
+    capture: Capture | None = None,
 ) -> str:
     """Return the bootstrap (JSON) of one replica's sidecar.
 
     `node_id` is the endpoint's id (`bookshop/reviews/alice/ab12cd34ef56/0`, baseline written `-`); `color` is "" for
-    the baseline; `outbound` is the port of the HTTP proxy that the application uses for its calls.
+    the baseline; `outbound` is the port of the HTTP proxy that the application uses for its calls. `capture`: where
+    connections arrive that rules in the kernel redirect to it.
     """
     metadata = {
         "role": "sidecar",
@@ -63,6 +66,7 @@ def sidecar_bootstrap(
         "outbound": outbound,
         "address": address,
         "ports": [asdict(port) for port in ports],
+        **({"capture": asdict(capture)} if capture else {}),
     }
     document = bootstrap_document(node_id, f"{service}.{namespace}", metadata, xds_address, xds_port, admin_port)
     return json.dumps(document, indent=1, sort_keys=True)

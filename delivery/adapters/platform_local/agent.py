@@ -22,6 +22,7 @@ import httpx
 import structlog
 
 from delivery.adapters.platform_local import documents, records
+from delivery.adapters.platform_local.capturing import Capturing
 from delivery.adapters.platform_local.events import forget_events
 from delivery.adapters.platform_local.folders import Folders
 from delivery.adapters.platform_local.registration import Registrar, endpoint
@@ -48,7 +49,8 @@ class AgentConfig:
     """What an agent needs. `environ`: the agent's own, of which applications inherit a few harmless variables.
 
     `node` names this machine to the mesh; `withdraw_deadline` (seconds) bounds the wait for a mesh that does not
-    withdraw an endpoint; `bootstrap` replaces the sidecars' configuration (tests without a mesh).
+    withdraw an endpoint; `bootstrap` replaces the sidecars' configuration (tests without a mesh);
+    `capture` leads applications' connections to their sidecars by rules.
     """
 
     state_dir: Path
@@ -59,6 +61,7 @@ class AgentConfig:
     withdraw_deadline: float = 10.0
     bootstrap: Bootstrap | None = None
     mesh_token: str = field(default="", repr=False)
+    capture: bool = False
 
 
 def run_agent(config: AgentConfig) -> None:
@@ -118,6 +121,7 @@ class Agent:
     async def _adopt(self) -> None:
         """Take over replicas with a record; end processes that carry our mark but are in no record."""
         found = list(records.load_all(self._folders))
+        self._around.capturing.begin(found)
         known = {who.pid for record in found for who in (record.app, record.sidecar) if who is not None}
         for pid, mark in find_marked(records.MARK, records.mark_prefix(self._folders)):
             stat = read_stat(pid)
@@ -233,7 +237,9 @@ class Agent:
         application_path(environ.get("PATH", ""))  # looks for Node now, not when the first preview waits
         bootstrap = self._config.bootstrap or mesh_bootstrap(self._config.xds_port)
         deadline = self._config.withdraw_deadline
-        return Surroundings(self._folders, client, self._registrar, PortPool(), bootstrap, environ, deadline)
+        capturing = Capturing(self._folders.state_dir, self._folders.capture, enabled=self._config.capture)
+        pool = PortPool()
+        return Surroundings(self._folders, client, self._registrar, pool, bootstrap, environ, deadline, capturing)
 
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:

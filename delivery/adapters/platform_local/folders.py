@@ -54,6 +54,11 @@ class Folders:
         """The agent's sign of life."""
         return self.platform / "agent.json"
 
+    @property
+    def capture(self) -> Path:
+        """There while rules of the kernel may lead connections of this state's applications to sidecars."""
+        return self.platform / "capture"
+
     def desired(self, workload: str) -> Path:
         """Return the desired document of a workload id."""
         return self.desired_dir / f"{workload}.json"

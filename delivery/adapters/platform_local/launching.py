@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from delivery.adapters.platform_local import sidecar
+from delivery.adapters.platform_local.capturing import group
 from delivery.adapters.platform_local.folders import Folders
 from delivery.adapters.platform_local.podspec import process_spec
 from delivery.adapters.platform_local.records import MARK, ReplicaRecord
@@ -43,7 +44,8 @@ def start_app(record: ReplicaRecord, folders: Folders, base_env: dict[str, str])
         raise NotADirectoryError(f"the artifact {record.artifact} has no directory {cwd.name!r}; build it again")
     process = process_spec(record.plan, record.ports, record.pod, record.key.project)
     argv = resolve_argv(process.argv, cwd, base_env.get("PATH", ""))
-    return spawn(argv, cwd=cwd, env=env, log=record.folder(folders) / "app.log")
+    own_group = group(record.ports) if record.ports.captured else None
+    return spawn(argv, cwd=cwd, env=env, log=record.folder(folders) / "app.log", group=own_group)
 
 
 def start_sidecar(
@@ -51,7 +53,7 @@ def start_sidecar(
 ) -> Process:
     """Start the sidecar. Raises PortTaken or another OSError."""
     ports = record.ports
-    _check_ports((ports.admin, ports.outbound, *ports.inbound.values()))
+    _check_ports((ports.admin, ports.outbound, *ports.inbound.values(), *filter(None, (ports.captured,))))
     env = {"PATH": base_env.get("PATH", ""), MARK: record.mark(folders, "sidecar")}
     return sidecar.start(record, record.folder(folders), bootstrap, env)
 

@@ -93,10 +93,13 @@ class ReplicaPorts:
     inbound: Mapping[int, int]  # service port -> the sidecar's listener
     outbound: int
     admin: int
+    captured: int = 0  # where connections of a captured application arrive, and its look-ups; 0: it is not captured
+    dns: int = 0
 
     def all(self) -> tuple[int, ...]:
         """Return every port."""
-        return (*self.targets.values(), *self.inbound.values(), self.outbound, self.admin)
+        captured = (port for port in (self.captured, self.dns) if port)
+        return (*self.targets.values(), *self.inbound.values(), self.outbound, self.admin, *captured)
 
 
 @dataclass(frozen=True)

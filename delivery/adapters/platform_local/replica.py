@@ -19,6 +19,7 @@ import httpx
 import structlog
 
 from delivery.adapters.platform_local import launching, sidecar
+from delivery.adapters.platform_local.capturing import Capturing
 from delivery.adapters.platform_local.events import note_event
 from delivery.adapters.platform_local.folders import Folders
 from delivery.adapters.platform_local.health import AppHealth
@@ -53,6 +54,7 @@ class Surroundings:
     bootstrap: sidecar.Bootstrap
     base_env: dict[str, str]
     withdraw_deadline: float
+    capturing: Capturing
 
 
 class Replica:
@@ -144,12 +146,14 @@ class Replica:
         self._close()
         await asyncio.gather(self.app.stop(grace), asyncio.sleep(linger))
         await self.sidecar.stop(SIDECAR_GRACE)
+        self._around.capturing.dismiss(self.record)
         shutil.rmtree(self.record.folder(self._around.folders), ignore_errors=True)
         self._around.pool.give_back(self.record.ports.all())
         self.gone = True
         self._on_change()
 
     def _launch_app(self) -> Process:
+        self._around.capturing.admit(self.record)
         return self._launch(launching.start_app)
 
     def _launch_sidecar(self) -> Process:

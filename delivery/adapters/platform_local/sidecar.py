@@ -9,8 +9,10 @@ import asyncio
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from delivery.adapters.platform_local.capturing import has_ipv6
 from delivery.adapters.platform_local.records import ReplicaRecord
 from delivery.processes.process import Process, spawn
+from mesh.model.proxies import Capture
 from mesh.sidecar import Port, drain, envoy_argv, in_flight, ready, sidecar_bootstrap
 
 FIRST_PAUSE, PAUSE_GROWTH, LONGEST_PAUSE = 0.02, 1.15, 0.5  # seconds between looks until it is ready
@@ -34,9 +36,16 @@ def mesh_bootstrap(xds_port: int) -> Bootstrap:
             version=key.version,
             outbound=ports.outbound,
             ports=endpoint_ports(record),
+            capture=capture_of(record),
         )
 
     return bootstrap
+
+
+def capture_of(record: ReplicaRecord) -> Capture | None:
+    """Return where the sidecar takes captured connections; None where the application is not captured."""
+    ports = record.ports
+    return Capture(ports.captured, 0, ports.dns, ipv6=has_ipv6()) if ports.captured else None
 
 
 def endpoint_ports(record: ReplicaRecord) -> list[Port]:
@@ -58,7 +67,7 @@ def start(record: ReplicaRecord, folder: Path, bootstrap: Bootstrap, env: Mappin
 
 async def until_ready(record: ReplicaRecord) -> None:
     """Return when the sidecar has its configuration and listens on all its ports."""
-    ports = (record.ports.outbound, *record.ports.inbound.values())
+    ports = (record.ports.outbound, *record.ports.inbound.values(), *filter(None, (record.ports.captured,)))
     pause = FIRST_PAUSE
     while not await asyncio.to_thread(ready, record.ports.admin, ports=ports, timeout=ADMIN_TIMEOUT):
         await asyncio.sleep(pause)

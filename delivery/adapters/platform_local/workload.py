@@ -136,6 +136,8 @@ class Workload:
                 inbound={port.port: take() for port in plan.service_ports},
                 outbound=take(),
                 admin=take(),
+                captured=take() if self._around.capturing.enabled else 0,
+                dns=take() if self._around.capturing.enabled else 0,
             )
             undo.pop_all()
         return ports
