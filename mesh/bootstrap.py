@@ -13,7 +13,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +23,7 @@ import uvicorn
 from mesh.api.app import Doors, create_app
 from mesh.api.guard import check_bind
 from mesh.api.opening import Opening
-from mesh.errors import Rejected
+from mesh.errors import Rejected, Transient
 from mesh.membership import Membership, new_name
 from mesh.model.nouns import written
 from mesh.model.pods import REGISTRY_NODE
@@ -99,6 +99,9 @@ async def serve(settings: Settings) -> None:
 async def _start(parts: Parts, opening: Opening, servers: list[Any], tasks: asyncio.TaskGroup) -> None:
     """Load all sources, then serve xDS, then open the HTTP API."""
     settings, hub = parts.settings, parts.hub
+    authority = await _authority(settings, tasks, parts.running)
+    if settings.webhook_port:  # before all else: new pods of the whole cluster wait for it
+        await _admit(settings, authority, tasks, parts.running)
     await _load(parts, tasks)
     if parts.membership is None:
         await parts.counts.load()
@@ -108,7 +111,7 @@ async def _start(parts: Parts, opening: Opening, servers: list[Any], tasks: asyn
     grpc_server = xds_server(
         [parts.discovery.handler(), parts.telemetry.handler()],
         f"{settings.xds_host}:{settings.xds_port}",
-        credentials=await _credentials(settings, tasks, parts.running),
+        credentials=_credentials(settings, authority),
         age=settings.xds_connection_age,
     )
     parts.running += [tasks.create_task(work) for work in parts.background()]
@@ -194,18 +197,66 @@ def _door(settings: Settings) -> Any:
     return TokenDoor(tokens, Places(settings.namespace, settings.kubernetes_namespace))
 
 
-async def _credentials(settings: Settings, tasks: asyncio.TaskGroup, background: list[asyncio.Task[None]]) -> Any:
+async def _authority(settings: Settings, tasks: asyncio.TaskGroup, background: list[asyncio.Task[None]]) -> Any:
+    """Return the mesh's own authority, None where nothing here speaks TLS. Waits for where its roots are kept."""
+    if settings.xds_tls == "off" and not settings.webhook_port:
+        return None
+    from mesh.apiserver import ApiServer
+    from mesh.identity import Authority, FileVault, SecretVault
+
+    kept = FileVault(Path(settings.mesh_identity)) if settings.mesh_identity else None
+    vault = kept or SecretVault(ApiServer(settings.kubeconfig), settings.namespace)
+    while True:
+        try:
+            authority = await Authority.open(vault)
+            break
+        except Transient as error:
+            log.warning("waiting for the mesh's roots", reason=str(error))
+            await asyncio.sleep(error.retry_after)
+    background.append(tasks.create_task(authority.keep()))
+    return authority
+
+
+def _credentials(settings: Settings, authority: Any) -> Any:
     """Return the TLS of the xDS server, None for plain text."""
     if settings.xds_tls == "off":
         return None
-    from mesh.apiserver import ApiServer
-    from mesh.identity import Authority, FileVault, SecretVault, ServingCertificate, grpc_credentials, mesh_names
+    from mesh.identity import ServingCertificate, grpc_credentials, mesh_names
 
-    kept = FileVault(Path(settings.mesh_identity)) if settings.mesh_identity else None
-    authority = await Authority.open(kept or SecretVault(ApiServer(settings.kubeconfig), settings.namespace))
-    background.append(tasks.create_task(authority.keep()))
+    return grpc_credentials(
+        ServingCertificate(authority.keyring, mesh_names(settings.mesh_service, settings.namespace))
+    )
+
+
+async def _admit(
+    settings: Settings, authority: Any, tasks: asyncio.TaskGroup, background: list[asyncio.Task[None]]
+) -> None:
+    """Serve the webhook that injects sidecars, and keep its registration right."""
+    from mesh.apiserver import ApiServer
+    from mesh.identity import ServingCertificate, mesh_names, ssl_context
+    from mesh.injection import Mode, Options
+    from mesh.webhook import Registration, admission_app, serve
+
     names = mesh_names(settings.mesh_service, settings.namespace)
-    return grpc_credentials(ServingCertificate(authority.keyring, names))
+    options = Options(
+        settings.sidecar_image,
+        authority.bundle().decode(),
+        mode=Mode(settings.sidecar_mode),
+        revision=settings.revision,
+        mesh_address=names[0],
+        own_namespace=settings.namespace,
+        drain_seconds=settings.sidecar_drain_seconds,
+        pull_policy=settings.sidecar_pull_policy,
+        pull_secret=settings.sidecar_pull_secret,
+    )
+    app = admission_app(lambda: replace(options, ca_pem=authority.bundle().decode()))
+    listener = _listen(settings.webhook_host, settings.webhook_port, "WEBHOOK")
+    registration = Registration(ApiServer(settings.kubeconfig), authority.bundle, name=settings.webhook_name)
+    background.append(
+        tasks.create_task(serve(app, listener, ssl_context(ServingCertificate(authority.keyring, names))))
+    )
+    background.append(tasks.create_task(registration.keep()))
+    log.info("injecting", port=settings.webhook_port, image=settings.sidecar_image, mode=settings.sidecar_mode)
 
 
 async def _drain(parts: Parts, servers: list[Any]) -> None:
@@ -259,7 +310,7 @@ async def _until_stopped(
         task.cancel()
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def _listen(host: str, port: int, part: str = "MESH") -> socket.socket:
     # The protocol is named because asyncio switches Nagle's algorithm off only then: else answers come 40 ms late.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -268,9 +319,9 @@ def _listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         listener.close()
         raise Rejected(
-            f"cannot listen on {host}:{port} for the mesh's HTTP API: {error.strerror}",
-            field="COLORLANE_MESH_PORT",
+            f"cannot listen on {host}:{port}: {error.strerror}",
+            field=f"COLORLANE_{part}_PORT",
             value=port,
-            remedy="stop what listens there, or set COLORLANE_MESH_PORT",
+            remedy=f"stop what listens there, or set COLORLANE_{part}_PORT",
         ) from error
     return listener

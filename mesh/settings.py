@@ -41,6 +41,27 @@ class Settings(BaseSettings):
     mesh_identity: str = Field(
         default="", description="file of the mesh's roots where they are not kept in a Secret of Kubernetes"
     )
+    webhook_host: str = Field(default="127.0.0.1", description="address of the admission webhook")
+    webhook_port: int = Field(
+        default=0, ge=0, le=65535, description="HTTPS port of the webhook that injects sidecars (15017); 0: none"
+    )
+    webhook_name: str = Field(
+        default="colorlane-sidecar", description="MutatingWebhookConfiguration whose caBundle is kept right"
+    )
+    sidecar_image: str = Field(
+        default="colorlane", description="image of injected sidecars and of their init container"
+    )
+    sidecar_pull_policy: Literal["", "Always", "IfNotPresent", "Never"] = Field(
+        default="", description="imagePullPolicy of injected containers; empty: the cluster's default"
+    )
+    sidecar_pull_secret: str = Field(default="", description="imagePullSecret that injected pods are given")
+    sidecar_mode: Literal["transparent", "proxy"] = Field(
+        default="transparent", description="transparent: packets are redirected; proxy: HTTP_PROXY, needs no right"
+    )
+    sidecar_drain_seconds: int = Field(
+        default=5, ge=0, le=3600, description="seconds applications serve on after their pod is told to end"
+    )
+    revision: str = Field(default="", description="injects only pods and namespaces labelled colorlane.dev/revision so")
     xds_connection_age: float = Field(
         default=0.0, ge=0, description="seconds after which a proxy connects anew, to spread over replicas; 0: never"
     )
