@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from mesh.errors import Forbidden
 
 GATEWAY_PREFIX = "gateway/"
-GATEWAY_ACCOUNT = "gateway"
+GATEWAY_ACCOUNT = "colorlane-gateway"
 _PARTS = 5  # of a sidecar's node id
 
 

@@ -28,19 +28,19 @@ class Composed:
             "POSTGRES_PASSWORD": secrets.token_hex(32),
             "REDIS_PASSWORD": secrets.token_hex(32),
             "COMPOSE_PROJECT_NAME": name,
-            "DOCKER_BUILDKIT": "0",  # an engine without buildx has the builder of old, which this Dockerfile needs no more than
+            "DOCKER_BUILDKIT": "0",  # buildx need not be there
         }
-        self._files = ["--file", str(ROOT / "docker-compose.yml"), "--file", str(Path(__file__).with_name("compose.override.yml"))]
+        files = (ROOT / "docker-compose.yml", Path(__file__).with_name("compose.override.yml"))
+        self._files = [f"--file={file}" for file in files]
 
     def build(self) -> None:
         """Build our image by our Dockerfile, and stand-ins for the stores' by theirs."""
         here = Path(__file__).parent
         for store in STORES:
-            file = str(here / "stores.Dockerfile")
-            words = ("build", "--quiet", "--file", file, "--target", store, "--tag", f"colorlane-test-{store}", str(here))
-            docker(*words, environment=self._environment)
-        base = "BASE=colorlane-base:bookworm"
-        docker("build", "--quiet", "--build-arg", base, "--tag", "colorlane:test", str(ROOT), environment=self._environment)
+            what = (f"--file={here / 'stores.Dockerfile'}", f"--target={store}", f"--tag=colorlane-test-{store}")
+            docker("build", "--quiet", *what, str(here), environment=self._environment)
+        what = ("--build-arg=BASE=colorlane-base:bookworm", "--tag=colorlane:test", str(ROOT))
+        docker("build", "--quiet", *what, environment=self._environment)
 
     def up(self) -> None:
         """Start everything; returns when all that can say so is healthy."""

@@ -1,7 +1,7 @@
-"""A Docker engine for tests: the one that answers, or Debian's `dockerd`, started by hand and ended again. Compose too.
+"""A Docker engine for tests: the one that answers, or Debian's `dockerd`, started and ended by us. Compose too.
 
-Neighbours: run (starts what is missing, then the tests), composed (what the tests do with it). The engine of our own keeps
-to a folder and a socket of its own, so that it meets no other on this machine.
+Neighbours: run (starts what is missing, then the tests), composed (what the tests do with it). An engine of our own
+keeps to a folder and a socket of its own, so that it meets no other on this machine.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The main job on the service of `docker-compose.yml`, run by a real engine: images, networks, volumes, health checks."""
+"""The main job on the service of `docker-compose.yml`, run by a real engine: images, networks, volumes, checks."""
 
 from __future__ import annotations
 
