@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from mesh.capture import iptables, nftables
+from mesh.capture.groups import Member, table_ruleset
 from mesh.capture.options import Options, read_networks, read_ranges
 
 HERE = Path(__file__).parent
@@ -27,11 +28,15 @@ CASES = {
     "dns-only": Options(outbound=0, inbound=0, dns=15053),
 }
 SAVED = "*nat\n:COLORLANE_OUTBOUND - [0:0]\n-A OUTPUT -j COLORLANE_OUTBOUND\nCOMMIT\n"
+GROUPS = [Member(1810020007, 20007, 20008), Member(1810020003, 20003, 20004)]
 FILES = {
     **{f"{name}.nft": nftables.ruleset(options) for name, options in CASES.items()},
     **{f"{name}.iptables": iptables.ruleset(options, 4) for name, options in CASES.items()},
     **{f"{name}.ip6tables": iptables.ruleset(options, 6) for name, options in CASES.items()},
     "again.iptables": iptables.ruleset(Options(), 4, SAVED),
+    "groups.nft": table_ruleset("colorlane_0123456789ab", GROUPS, ipv6=True),
+    "groups-ipv4.nft": table_ruleset("colorlane_0123456789ab", GROUPS[:1], ipv6=False),
+    "groups-none.nft": table_ruleset("colorlane_0123456789ab", [], ipv6=True),
     "removal.nft": nftables.removal(),
     "removal.iptables": iptables.removal(SAVED),
 }
