@@ -87,7 +87,7 @@ def _packaging(settings: Settings, state: Path) -> Packaging:
         load=tuple(shlex.split(s.image_load)),
     )
     job = JobOptions(namespace=s.build_namespace, image=s.buildkit_image)
-    choice = BuilderChoice(s.builder, s.buildkit_address, s.docker_host, job)
+    choice = BuilderChoice(s.builder, s.buildkit_address, s.docker_host, s.kubeconfig, job)
     return ImagePackaging(options, ArtifactStore(state), credentials, dockerfile_builder(choice, credentials))
 
 

@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from delivery.adapters.platform_kubernetes.connection import connect
 from delivery.errors import Rejected
 from pipelines.builders.buildkit import BuildkitBuilder, fixed_address
 from pipelines.builders.buildkit_job import BuildkitJobs, JobOptions
@@ -13,7 +14,6 @@ from pipelines.builders.engine import EngineBuilder
 from pipelines.images.credentials import Credentials
 from pipelines.ports import DockerfileBuilder
 
-# How `kubectl exec`, which carries context and image, finds the cluster and itself.
 _CLUSTER = ("KUBECONFIG", "KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT")
 _TOKEN = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
 
@@ -25,19 +25,21 @@ class BuilderChoice:
     kind: str = "auto"
     buildkit_address: str = ""
     docker_host: str = ""
+    kubeconfig: str = ""
     job: JobOptions = field(default_factory=JobOptions)
 
 
 def dockerfile_builder(choice: BuilderChoice, credentials: Credentials) -> DockerfileBuilder | None:
     """Return the builder of Dockerfiles, None for none. Raises Rejected for a choice that lacks its address."""
     kind = _automatic(choice) if choice.kind == "auto" else choice.kind
+    found = _cluster_environment(choice.kubeconfig)
     if kind == "buildkit":
         address = _needed(choice.buildkit_address, kind, "COLORLANE_BUILDKIT_ADDRESS")
-        return BuildkitBuilder(fixed_address(address), credentials, environment=_cluster_environment())
+        return BuildkitBuilder(fixed_address(address), credentials, environment=found)
     if kind == "docker":
         return EngineBuilder(_needed(choice.docker_host, kind, "COLORLANE_DOCKER_HOST"), credentials)
     if kind == "kubernetes":
-        return BuildkitBuilder(BuildkitJobs(_api(), choice.job), credentials, environment=_cluster_environment())
+        return BuildkitBuilder(BuildkitJobs(connect(choice.kubeconfig), choice.job), credentials, environment=found)
     return None
 
 
@@ -56,17 +58,7 @@ def _needed(value: str, kind: str, variable: str) -> str:
     return value
 
 
-def _cluster_environment() -> dict[str, str]:
-    return {name: os.environ[name] for name in _CLUSTER if name in os.environ}
-
-
-def _api() -> object:
-    """Return a client of the cluster we run in, or of the one KUBECONFIG names."""
-    from kubernetes import client, config
-
-    settings = client.Configuration()
-    if _TOKEN.is_file():
-        config.load_incluster_config(client_configuration=settings)
-    else:
-        config.load_kube_config(client_configuration=settings)
-    return client.ApiClient(settings)
+def _cluster_environment(kubeconfig: str) -> dict[str, str]:
+    """Return what `kubectl exec`, which carries context and image, needs to find the cluster."""
+    given = {name: os.environ[name] for name in _CLUSTER if name in os.environ}
+    return given | ({"KUBECONFIG": kubeconfig} if kubeconfig else {})

@@ -33,6 +33,7 @@ from tests.kubernetes.connection import Connection
 
 SPEC = "services: {one: {image: {dockerfile: Dockerfile}}}\n"
 FILES = {"colorlane.yaml": SPEC, "services/one/Dockerfile": "FROM scratch\nCOPY hello /\n", "services/one/hello": "hi"}
+STAYS = "registry.test/buildkit:outcome-flapping"  # a pod of a Job that becomes ready and does not end by itself
 SOCKET = Path("/run/buildkit/buildkitd.sock")  # where `buildctl` looks by itself
 
 
@@ -100,7 +101,7 @@ def test_a_dockerfile_is_built_in_a_job_of_its_own(
     buildkitd: None, cluster: Connection, namespace: str, worker: Path, tmp_path: Path
 ) -> None:
     store = ArtifactStore(tmp_path / "state")
-    builder = BuildkitBuilder(jobs_of(worker, namespace), Credentials(), environment={"KUBECONFIG": str(worker)})
+    builder = BuildkitBuilder(jobs_of(worker, namespace, STAYS), Credentials(), environment={"KUBECONFIG": str(worker)})
     made = ImagePackaging(ImageOptions(), store, Credentials(), builder)
     result, log = Shop(tmp_path / "shop", FILES).build(store, made, "one")
     assert result.state is JobState.SUCCEEDED, log
