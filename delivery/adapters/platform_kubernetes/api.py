@@ -59,7 +59,7 @@ class Api:
     """One API server. Methods raise `Refused` for what it says no to, and `Transient` when it does not answer."""
 
     def __init__(self, client: ApiClient) -> None:
-        self._client = client
+        self.client = client
 
     def get(self, kind: str, namespace: str, name: str) -> Object | None:
         """Return an object, None where there is none."""
@@ -153,14 +153,14 @@ class Api:
         silence: float,
         stream: bool = False,
     ) -> Iterator[urllib3.BaseHTTPResponse]:
-        configuration = self._client.configuration
-        headers = {"accept": "application/json", "user-agent": self._client.user_agent}
+        configuration = self.client.configuration
+        headers = {"accept": "application/json", "user-agent": self.client.user_agent}
         headers |= {each["key"]: each["value"] for each in configuration.auth_settings().values()}
         if body is not None:
             headers["content-type"] = content or "application/json"
         url = f"{configuration.host}{path}{'?' + urlencode(query) if query else ''}"
         try:
-            response = self._client.rest_client.pool_manager.request(
+            response = self.client.rest_client.pool_manager.request(
                 method,
                 url,
                 body=None if body is None else json.dumps(body),

@@ -31,6 +31,7 @@ from mesh.model.pods import INJECT, PROJECT
 
 EVENTS_KEPT = 2.0  # seconds that events are not asked for again
 PODS_ASKED = 3  # pods whose events are read: the first words are enough
+EVERYWHERE = ""  # namespace: all of them
 GONE = ""  # uid: the workload is expected to go
 
 
@@ -88,17 +89,26 @@ class Readings:
 
     def keys(self, project: str) -> list[WorkloadKey]:
         """Return the workloads of a project that have a Deployment or pods."""
-        watches = self._for(base_namespace(project, self._layout))
+        base = base_namespace(project, self._layout)
+        watches = self._for(base)
         if watches.current:
+            found = [*watches.deployments.of_project(project), *watches.pods.of_project(project)]
             recent = {key for key, (uid, _) in self._written.copy().items() if key.project == project and uid != GONE}
-            return sorted(watches.deployments.keys(project) | watches.pods.keys(project) | recent)
-        everywhere = not watches.denied
-        namespace = "" if everywhere and not self._everywhere_denied() else base_namespace(project, self._layout)
-        query = f"{PROJECT}={project}"
-        found = [
-            each for kind in ("Deployment", "Pod") for each in self._api.find(kind, namespace, labelSelector=query)[0]
-        ]
-        return sorted({key for each in found if (key := key_of(each)) is not None})
+        else:
+            recent = set()
+            namespace = base if self._watches[EVERYWHERE].denied else EVERYWHERE
+            query = f"{PROJECT}={project}"
+            found = [
+                each
+                for kind in ("Deployment", "Pod")
+                for each in self._api.find(kind, namespace, labelSelector=query)[0]
+            ]
+        return sorted(recent | {key for each in found if (key := self._key_here(each)) is not None})
+
+    def _key_here(self, item: Object) -> WorkloadKey | None:
+        """Return the workload of an object, None where it is in no place of ours: of another Colorlane's, maybe."""
+        key = key_of(item)
+        return key if key is not None and namespace_of(key, self._layout) == item["metadata"]["namespace"] else None
 
     def pods(self, key: WorkloadKey) -> Sequence[Mapping[str, Any]]:
         """Return the pods of a workload, in the order of their names."""
@@ -115,13 +125,21 @@ class Readings:
         return any(watches.current for watches in self._watches.values())
 
     def _seen(self, key: WorkloadKey) -> Seen:
-        watches = self._for(namespace_of(key, self._layout))
+        namespace = namespace_of(key, self._layout)
+        watches = self._for(namespace)
         if watches.current:
-            pods = watches.pods.of(key)
-            deployment = next(iter(watches.deployments.of(key)), None)
+            pods = watches.pods.of(key, namespace)
+            deployment = next(iter(watches.deployments.of(key, namespace)), None)
             if self._is_new_enough(key, deployment):
                 lost = {pod["metadata"]["uid"]: watches.pods.lost(pod["metadata"]["uid"]) for pod in pods}
-                return Seen(deployment, watches.replicasets.of(key), pods, {}, lost, self._expects_sidecar(deployment))
+                return Seen(
+                    deployment,
+                    watches.replicasets.of(key, namespace),
+                    pods,
+                    {},
+                    lost,
+                    self._expects_sidecar(deployment),
+                )
         return self._asked(key)
 
     def _is_new_enough(self, key: WorkloadKey, deployment: Object | None) -> bool:
@@ -173,13 +191,9 @@ class Readings:
     def _for(self, namespace: str) -> Watches:
         """Return the watches over the whole cluster, or over the namespace where we may not have those."""
         with self._lock:
-            everywhere = self._watches.get("") or self._watches.setdefault("", Watches(self._api, ""))
-            if not everywhere.denied:
-                return everywhere
-            if namespace not in self._watches:
-                self._watches[namespace] = Watches(self._api, namespace)
-            return self._watches[namespace]
-
-    def _everywhere_denied(self) -> bool:
-        everywhere = self._watches.get("")
-        return everywhere is not None and everywhere.denied
+            for place in (EVERYWHERE, namespace):
+                if place not in self._watches:
+                    self._watches[place] = Watches(self._api, place)
+                if not self._watches[place].denied:
+                    break
+            return self._watches[place]

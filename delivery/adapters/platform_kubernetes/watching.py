@@ -1,8 +1,8 @@
 """What a process knows of one kind of objects of the cluster, kept up to date by a watch. Neighbours: api, readings.
 
-List, then watch from the list's version with bookmarks; a watch that ends goes on from the newest version seen, one
-that is `410 Gone` begins anew, a server that is away is asked again after growing pauses. Not the library's informer
-(37): it asks a lost server again without a pause, and cannot tell whether what it holds is current.
+List, then watch from the list's version with bookmarks; a watch that ends in good order goes on from the newest version
+seen, one that breaks or is `410 Gone` begins anew, a server that is away is asked again after growing pauses. Not the
+library's informer (37): it asks a lost server again without a pause, and cannot tell whether what it holds is current.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import structlog
 
 from delivery.adapters.platform_kubernetes.api import Api, path_of
 from delivery.adapters.platform_kubernetes.names import key_of
-from delivery.adapters.platform_kubernetes.refusals import FORBIDDEN, GONE, Refused
+from delivery.adapters.platform_kubernetes.refusals import FORBIDDEN, Refused
 from delivery.errors import Transient
 from delivery.workloads import WorkloadKey
 from mesh.model.pods import PROJECT
@@ -58,15 +58,16 @@ class Watched:
         """End it; an open watch notices with its next line."""
         self._stop.set()
 
-    def of(self, key: WorkloadKey) -> list[Object]:
+    def of(self, key: WorkloadKey, namespace: str) -> list[Object]:
         """Return the objects of a workload. They are not to be changed."""
         with self._lock:
-            return list(self._of.get(key, {}).values())
+            return [each for each in self._of.get(key, {}).values() if each["metadata"]["namespace"] == namespace]
 
-    def keys(self, project: str) -> set[WorkloadKey]:
-        """Return the workloads of a project that have such objects."""
+    def of_project(self, project: str) -> list[Object]:
+        """Return the objects of a project's workloads."""
         with self._lock:
-            return {key for key, objects in self._of.items() if key.project == project and objects}
+            found = [objects for key, objects in self._of.items() if key.project == project]
+            return [each for objects in found for each in objects.values()]
 
     def lost(self, uid: str) -> Sequence[float]:
         """Return when a pod stopped being ready, as far as this process has seen it."""
@@ -84,18 +85,16 @@ class Watched:
                 continue
             except Refused as refused:
                 self._note_refusal(refused)
-                if refused.code == GONE:
-                    continue
             except (Transient, ValueError) as error:
                 log.info("platform.watch_lost", kind=self._kind, why=str(error))
             finally:
                 self.current = False
+            # A watch that goes on from an old version is open long before it has told what was missed: list instead.
+            self._version = ""
             self._stop.wait(DENIED_PAUSE if self.denied else random.uniform(0.5, 1) * pause)  # noqa: S311  spread
             pause = min(pause * 1.6, LONGEST_PAUSE)
 
     def _note_refusal(self, refused: Refused) -> None:
-        if refused.code == GONE:
-            self._version = ""
         if refused.code == FORBIDDEN and not self.denied:
             log.info("platform.watch_denied", kind=self._kind, namespace=self._namespace, why=refused.message)
             self.denied = True
