@@ -38,7 +38,8 @@ def _parts(registry: Registry, repository: str, image: Image) -> Pushed:
     if registry.has_manifest(repository, image.digest):
         return Pushed(present=len(image.layers) + 1)
     done = Pushed()
-    for layer in {layer.descriptor.digest: layer for layer in image.layers}.values():
+    once = {layer.descriptor.digest: layer for layer in reversed(image.layers)}  # of equal ones, the base's
+    for layer in once.values():
         done = _layer(registry, repository, layer, done)
     config = digest_of(image.config)
     if registry.has_blob(repository, config):

@@ -90,7 +90,7 @@ class Registry:
         """Yield the blob's bytes, unchecked. Redirects to a store are followed; the login is not sent there."""
         path = f"/v2/{repository}/blobs/{digest}"
         self._ask("HEAD", path, _pull(repository))  # logs in, and says what is wrong
-        headers = self._headers(_pull(repository))
+        headers = {**self._headers(_pull(repository)), "Accept-Encoding": "identity"}  # its digest is of these bytes
         with self._away(), self._client.stream("GET", path, headers=headers, follow_redirects=True) as reply:
             if not reply.is_success:
                 raise self._refused(reply.status_code, path, "")

@@ -1,0 +1,79 @@
+"""Which image a service gets, and what makes two of them different."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pipelines.artifacts import ArtifactStore
+from pipelines.packaging import ImageOptions, ImagePackaging
+from pipelines.plans import TreeEntry
+from pipelines.ports import DockerfileRequest, KeepGoing, Log
+from pipelines.specs import ImageSpec, ServiceSpec
+
+TREE = {
+    path: TreeEntry(path, "100644", "0" * 40) for path in ("services/a/main", "services/b/Dockerfile", "Dockerfile")
+}
+
+
+class Nobody:
+    """A builder of Dockerfiles that is never asked."""
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+
+    def build(self, request: DockerfileRequest, workspace: Path, log: Log, keep_going: KeepGoing) -> Path:
+        raise AssertionError(request)
+
+
+def packaging(tmp_path: Path, kind: str = "", **options: object) -> ImagePackaging:
+    values = {"base": "python:3", **options}
+    builder = Nobody(kind) if kind else None
+    return ImagePackaging(ImageOptions(**values), ArtifactStore(tmp_path), None, builder)  # type: ignore[arg-type]
+
+
+def service(name: str = "a", image: ImageSpec | None = None, path: str = "") -> ServiceSpec:
+    return ServiceSpec(name, path or f"services/{name}", (), image=image)
+
+
+def test_what_is_said_wins_then_a_dockerfile_then_the_default_base(tmp_path: Path) -> None:
+    made = packaging(tmp_path)
+    said = ImageSpec(base="node:24")
+    assert made.image(service("b", said), TREE) == said
+    assert made.image(service("b"), TREE) == ImageSpec(dockerfile="Dockerfile")
+    assert made.image(service("a"), TREE) == ImageSpec(base="python:3")
+    assert made.image(service("root", path="."), TREE) == ImageSpec(dockerfile="Dockerfile")
+
+
+def test_where_images_go() -> None:
+    assert ImageOptions(repository="r.io/team").image_name("shop", "a") == "r.io/team/shop/a"
+    assert ImageOptions().image_name("shop", "a") == "colorlane.local/shop/a"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"repository": "r.io/other"},
+        {"platform": "linux/arm64"},
+        {"base": "python:4"},
+        {"bases": {"python:3": "mirror.io/python:3"}},
+    ],
+)
+def test_another_installation_makes_another_image(tmp_path: Path, change: dict[str, object]) -> None:
+    one = packaging(tmp_path).identity("shop", service(), TREE)
+    assert packaging(tmp_path, **change).identity("shop", service(), TREE) != one
+
+
+def test_what_decides_an_image_and_what_does_not(tmp_path: Path) -> None:
+    made = packaging(tmp_path, "docker")
+    one = made.identity("shop", service(), TREE)
+    assert made.identity("other", service(), TREE) != one
+    assert packaging(tmp_path, "buildkit", insecure=frozenset({"r.io"})).identity("shop", service(), TREE) == one
+    build = ImageSpec(dockerfile="D", args={"A": "1"})
+    first = made.identity("shop", service(image=build), TREE)
+    for other in (ImageSpec(dockerfile="E", args={"A": "1"}), ImageSpec(dockerfile="D", args={"A": "2"}),
+                  ImageSpec(dockerfile="D", args={"A": "1"}, target="x")):  # fmt: skip
+        assert made.identity("shop", service(image=other), TREE) != first
+    assert made.identity("shop", service(image=ImageSpec(dockerfile="D", args={"A": "1"}, timeout=1)), TREE) == first
+    assert packaging(tmp_path, "buildkit").identity("shop", service(image=build), TREE) != first
