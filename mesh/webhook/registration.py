@@ -81,7 +81,7 @@ class Registration:
             f"there is no MutatingWebhookConfiguration {self._name}: pods get no sidecar by themselves",
             field="COLORLANE_WEBHOOK_NAME",
             value=self._name,
-            remedy="apply kustomize/base/mesh/webhook.yaml, or use colorlane mesh inject",
+            remedy="apply an overlay with kustomize/components/sidecar, or use colorlane mesh inject",
         )
 
 

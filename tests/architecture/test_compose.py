@@ -46,7 +46,6 @@ def test_references_resolve() -> None:
         assert {each for each in volumes if not each.startswith((".", "/"))} <= compose()["volumes"].keys(), name
         assert all((ROOT / each).exists() for each in volumes if each.startswith(".")), name
         assert set(service.get("networks", [])) <= compose()["networks"].keys(), name
-        assert set(service.get("secrets", [])) <= compose()["secrets"].keys(), name
         assert set(service.get("depends_on", {})) <= services().keys(), name
 
 
@@ -81,7 +80,7 @@ def test_own_processes_are_restricted() -> None:
 
 def test_secrets_have_no_default_and_come_from_the_environment() -> None:
     text = FILE.read_text()
-    for variable in ("COLORLANE_API_TOKEN", "POSTGRES_PASSWORD"):
+    for variable in ("COLORLANE_API_TOKEN", "POSTGRES_PASSWORD", "REDIS_PASSWORD"):
         uses = re.findall(r"\$\{" + variable + r"([^}]*)\}", text)
         assert uses
         assert all(use.startswith(":?") for use in uses)
@@ -92,6 +91,8 @@ def test_only_who_needs_a_secret_gets_it() -> None:
     assert holders == {"api"}
     holders = {name for name, each in services().items() if "COLORLANE_DATABASE_URL" in each.get("environment", {})}
     assert holders == {"api", "worker-control", "worker-build"}
+    holders = {name for name, each in services().items() if "COLORLANE_REDIS_URL" in each.get("environment", {})}
+    assert holders == {"api", "worker-control", "worker-build", "mesh"}, "applications run beside the agent"
 
 
 def test_variables_are_settings_that_colorlane_knows() -> None:
@@ -102,6 +103,6 @@ def test_variables_are_settings_that_colorlane_knows() -> None:
 def test_prometheus_scrapes_ports_that_processes_listen_on() -> None:
     settings = Settings()
     ports = {settings.api_port, settings.mesh_port, 9090}
-    scraped = yaml.safe_load((ROOT / "kustomize/components/monitoring/prometheus.yml").read_text())["scrape_configs"]
+    scraped = yaml.safe_load((ROOT / "compose/prometheus.yml").read_text())["scrape_configs"]
     targets = {target for job in scraped for group in job["static_configs"] for target in group["targets"]}
     assert targets == {f"127.0.0.1:{port}" for port in ports}

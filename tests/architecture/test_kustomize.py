@@ -1,73 +1,46 @@
-"""Every overlay renders, is valid for the API server, and holds together: selectors, ports, secrets, probes, rights."""
+"""Every overlay renders, is valid by the API's schemas, and holds together: selectors, ports, secrets, probes."""
 
 from __future__ import annotations
 
-import shutil
-import subprocess
-import sysconfig
 from collections import Counter
-from collections.abc import Iterator
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import kubernetes_validate
 import pytest
 import yaml
 
+from mesh.webhook.configuration import Endpoint, webhook_configuration
+from tests.architecture.overlays import (
+    NAMESPACE,
+    OVERLAYS,
+    Object,
+    containers,
+    name_of,
+    of_kind,
+    pods,
+    port_names,
+    rendered,
+    selected,
+)
 from tests.architecture.processes import COMMANDS
-from tests.architecture.sources import ROOT
 from tests.docs.settings_page import known
 
-OVERLAYS = sorted(path.name for path in (ROOT / "kustomize/overlays").iterdir())
-KUBERNETES = "1.32"  # the oldest release whose schemas are checked; all kinds used here are older and stable
-# Made by hand, once (docs/kubernetes.md): secrets do not belong into a repository.
-SECRET_KEYS = {"colorlane": {"api-token", "postgres-password"}}
+KUBERNETES = "1.32"  # the oldest release whose schemas are checked; all kinds used here are stable in it
+CLUSTER_WIDE = {
+    "ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition", "MutatingWebhookConfiguration", "Namespace",
+    "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding",
+}  # fmt: skip
+# Made by hand, once (docs/kubernetes.md): secrets do not belong into a repository. Or by the mesh itself.
+SECRET_KEYS = {
+    "colorlane": {"api-token", "mesh-token", "postgres-password", "redis-password", "shell-token"},
+    "colorlane-mesh-ca": {"ca.crt"},
+    "colorlane-registry": {".dockerconfigjson"},
+}
 PROBES = {"startupProbe", "readinessProbe", "livenessProbe"}
 # Nobody calls them, so there is nothing to ask; when they die, so does the container, and is started again.
-SERVE_NOTHING = {"node/agent", "node/worker-control", "node/worker-build"}
-Object = dict[str, Any]
-
-
-def kubectl() -> str:
-    """Return the wheel's kubectl, else the one on PATH."""
-    wheel = Path(sysconfig.get_path("scripts")) / "kubectl"
-    found = str(wheel) if wheel.exists() else shutil.which("kubectl")
-    assert found, "no kubectl; install the package with its dependencies"
-    return found
-
-
-@cache
-def rendered(overlay: str) -> tuple[Object, ...]:
-    command = [kubectl(), "kustomize", str(ROOT / "kustomize/overlays" / overlay)]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return tuple(yaml.safe_load_all(done.stdout))
-
-
-def of_kind(overlay: str, *kinds: str) -> Iterator[Object]:
-    return (each for each in rendered(overlay) if each["kind"] in kinds)
-
-
-def pods(overlay: str) -> Iterator[tuple[str, Object]]:
-    """Yield (workload, pod template)."""
-    for workload in of_kind(overlay, "Deployment", "StatefulSet", "DaemonSet"):
-        yield workload["metadata"]["name"], workload["spec"]["template"]
-
-
-def containers(overlay: str) -> Iterator[tuple[str, Object]]:
-    for workload, pod in pods(overlay):
-        for container in pod["spec"]["containers"]:
-            yield f"{workload}/{container['name']}", container
-
-
-def selected(overlay: str, selector: Object) -> list[Object]:
-    labels = selector.get("matchLabels", selector)
-    return [pod for _, pod in pods(overlay) if labels.items() <= pod["metadata"]["labels"].items()]
-
-
-def port_names(pod: Object) -> set[str]:
-    return {port["name"] for container in pod["spec"]["containers"] for port in container.get("ports", [])}
+SERVE_NOTHING = {"controller", "worker-control", "worker-build"}
+STORES = {"redis", "postgres", "prometheus"}
+CONTROLLER = {"controller": ["python", "-P", "-m", "delivery", "controller"]}
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
@@ -84,29 +57,28 @@ class TestOverlay:
         )
         assert not [name for name, count in names.items() if count > 1]
 
-    def test_everything_is_in_the_overlay_s_own_namespace(self, overlay: str) -> None:
+    def test_everything_is_in_colorlane_s_own_namespace(self, overlay: str) -> None:
         (namespace,) = of_kind(overlay, "Namespace")
+        assert namespace["metadata"]["name"] == NAMESPACE
         assert namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
-        others = [each for each in rendered(overlay) if each["kind"] != "Namespace"]
-        assert {each["metadata"]["namespace"] for each in others} == {namespace["metadata"]["name"]}
+        places = {each["kind"]: each["metadata"].get("namespace") for each in rendered(overlay)}
+        assert {kind for kind, place in places.items() if place is None} <= CLUSTER_WIDE
+        assert set(places.values()) == {None, NAMESPACE}
 
-    def test_services_budgets_and_policies_select_pods_and_ports_that_exist(self, overlay: str) -> None:
+    def test_services_and_budgets_select_pods_and_ports_that_exist(self, overlay: str) -> None:
         for service in of_kind(overlay, "Service"):
             (pod,) = selected(overlay, service["spec"]["selector"])
             assert {port["targetPort"] for port in service["spec"]["ports"]} <= port_names(pod), service["metadata"]
-        for budget in of_kind(overlay, "PodDisruptionBudget"):
-            assert selected(overlay, budget["spec"]["selector"]), budget["metadata"]
-        for policy in of_kind(overlay, "NetworkPolicy"):
-            (pod,) = selected(overlay, policy["spec"]["podSelector"])
-            ports = {port["port"] for rule in policy["spec"]["ingress"] for port in rule["ports"]}
-            assert ports <= port_names(pod), policy["metadata"]
+        budgets = list(of_kind(overlay, "PodDisruptionBudget"))
+        for budget in budgets:
+            (_,) = selected(overlay, budget["spec"]["selector"])
+        assert {name_of(each) for each in budgets} == {name for name, _ in pods(overlay)} - {"prometheus"}
 
-    def test_every_pod_is_met_by_a_policy_and_has_its_own_account(self, overlay: str) -> None:
-        accounts = {each["metadata"]["name"] for each in of_kind(overlay, "ServiceAccount")}
-        assert {pod["spec"]["serviceAccountName"] for _, pod in pods(overlay)} == accounts == dict(pods(overlay)).keys()
-        covered = [selected(overlay, policy["spec"]["podSelector"]) for policy in of_kind(overlay, "NetworkPolicy")]
-        assert all(any(pod in each for each in covered) for _, pod in pods(overlay))
-        assert all(pod["spec"]["automountServiceAccountToken"] is False for _, pod in pods(overlay))
+    def test_every_pod_has_its_own_account(self, overlay: str) -> None:
+        accounts = {name_of(each) for each in of_kind(overlay, "ServiceAccount")}
+        named = {pod["spec"]["serviceAccountName"].removeprefix("colorlane-") for _, pod in pods(overlay)}
+        assert named == accounts == dict(pods(overlay)).keys()
+        assert all(each["automountServiceAccountToken"] is False for each in of_kind(overlay, "ServiceAccount"))
 
     def test_workloads_select_their_own_pods(self, overlay: str) -> None:
         for workload in of_kind(overlay, "Deployment", "StatefulSet"):
@@ -130,6 +102,7 @@ class TestOverlay:
             context = pod["spec"]["securityContext"]
             assert context["runAsNonRoot"] is True, name
             assert context["seccompProfile"] == {"type": "RuntimeDefault"}, name
+            assert pod["spec"]["enableServiceLinks"] is False, name
         for name, container in containers(overlay):
             assert container["securityContext"] == {
                 "allowPrivilegeEscalation": False,
@@ -138,16 +111,34 @@ class TestOverlay:
             }, name
 
     def test_commands_are_those_of_the_embedded_stack(self, overlay: str) -> None:
-        assert {name: each["args"] for name, each in containers(overlay) if each["image"].startswith("colorlane:")} == {
-            f"node/{name}": command for name, command in COMMANDS.items()
-        }
+        expected = {name: words for name, words in COMMANDS.items() if name != "agent"} | CONTROLLER
+        ours = {name: each["args"] for name, each in containers(overlay) if each["image"].startswith("colorlane:")}
+        assert ours == expected
+
+    def test_an_upgrade_takes_nothing_away_before_the_new_is_there(self, overlay: str) -> None:
+        for workload in of_kind(overlay, "Deployment"):
+            assert workload["spec"]["strategy"]["rollingUpdate"]["maxUnavailable"] == 0, workload["metadata"]["name"]
+        for name, container in containers(overlay):
+            assert ("lifecycle" in container) == (name in {"api", "mesh", "gateway"}), name
+
+    def test_who_is_scaled_by_load_has_no_fixed_number(self, overlay: str) -> None:
+        scaled = {each["spec"]["scaleTargetRef"]["name"] for each in of_kind(overlay, "HorizontalPodAutoscaler")}
+        for workload in of_kind(overlay, "Deployment"):
+            if workload["metadata"]["name"] in scaled:
+                assert "replicas" not in workload["spec"], "each `apply` would set it back"
+
+    def test_replicas_are_spread(self, overlay: str) -> None:
+        for workload in of_kind(overlay, "Deployment"):
+            spread = workload["spec"]["template"]["spec"]["topologySpreadConstraints"]
+            for each in spread:
+                assert selected(overlay, each["labelSelector"]) == [workload["spec"]["template"]]
 
     def test_volumes_configuration_and_secrets_that_are_used_exist(self, overlay: str) -> None:
         maps = {each["metadata"]["name"]: set(each["data"]) for each in of_kind(overlay, "ConfigMap")}
         claims = {each["metadata"]["name"] for each in of_kind(overlay, "PersistentVolumeClaim")}
-        for workload in of_kind(overlay, "StatefulSet"):
+        for workload in of_kind(overlay, "Deployment", "StatefulSet"):
             pod = workload["spec"]["template"]["spec"]
-            given = {each["metadata"]["name"] for each in workload["spec"]["volumeClaimTemplates"]}
+            given = {each["metadata"]["name"] for each in workload["spec"].get("volumeClaimTemplates", [])}
             given |= {volume["name"] for volume in pod.get("volumes", [])}
             used = {mount["name"] for each in pod["containers"] for mount in each["volumeMounts"]}
             assert used == given, workload["metadata"]
@@ -181,16 +172,48 @@ def check_volume(volume: Object, maps: dict[str, set[str]], claims: set[str]) ->
     if "persistentVolumeClaim" in volume:
         assert volume["persistentVolumeClaim"]["claimName"] in claims
     if "secret" in volume:
-        assert {item["key"] for item in volume["secret"]["items"]} <= SECRET_KEYS[volume["secret"]["secretName"]]
+        check_keys(volume["secret"], volume["secret"]["secretName"])
+    for source in volume.get("projected", {}).get("sources", []):
+        if "secret" in source:
+            check_keys(source["secret"], source["secret"]["name"])
+
+
+def check_keys(source: dict[str, Any], name: str) -> None:
+    """Assert that a volume takes single keys of a secret, and such as there are."""
+    assert {item["key"] for item in source["items"]} <= SECRET_KEYS[name]
 
 
 def test_only_who_needs_a_secret_gets_it() -> None:
-    """Applications and builds run beside each other: the agent, which starts applications, must not know the token."""
-    holders = {
-        variable["name"]: {name for name, each in containers("production") if variable in each.get("env", [])}
-        for _, container in containers("production")
-        for variable in container.get("env", [])
-        if "valueFrom" in variable
-    }
-    assert holders["COLORLANE_API_TOKEN"] == {"node/api"}
-    assert not {"node/agent", "node/gateway", "node/mesh"} & holders["POSTGRES_PASSWORD"]
+    holders: dict[str, set[str]] = {}
+    for name, container in containers("production"):
+        for variable in container.get("env", []):
+            if reference := variable.get("valueFrom", {}).get("secretKeyRef"):
+                holders.setdefault(reference["key"], set()).add(name)
+    assert holders["api-token"] == {"api"}
+    assert holders["mesh-token"] == {"api", "controller", "mesh", "worker-control"}
+    assert holders["postgres-password"] == {"api", "controller", "postgres", "worker-build", "worker-control"}
+    assert holders["redis-password"] == {"api", "controller", "mesh", "redis", "worker-build", "worker-control"}
+    assert "shell-token" not in holders, "shells are off unless an overlay adds components/shell"
+
+
+def test_no_secret_s_content_is_in_the_repository() -> None:
+    for overlay in OVERLAYS:
+        assert all(not each.get("data") and not each.get("stringData") for each in of_kind(overlay, "Secret"))
+
+
+def test_the_webhook_is_what_the_mesh_would_write() -> None:
+    (found,) = of_kind("production", "MutatingWebhookConfiguration")
+    wanted = webhook_configuration(Endpoint())
+    assert found["metadata"]["name"] == wanted["metadata"]["name"]
+    assert found["webhooks"] == wanted["webhooks"]
+
+
+def test_prometheus_scrapes_ports_that_pods_have() -> None:
+    (prometheus,) = (each for each in of_kind("production", "ConfigMap") if "prometheus.yml" in each["data"])
+    jobs = {job["job_name"]: job for job in yaml.safe_load(prometheus["data"]["prometheus.yml"])["scrape_configs"]}
+    templates = dict(pods("production"))
+    (by_port,) = (rule["regex"] for rule in jobs["api"]["relabel_configs"] if rule.get("action") == "keep")
+    assert [name for name, pod in templates.items() if by_port in port_names(pod)] == ["api"]
+    (by_both,) = (rule["regex"] for rule in jobs["mesh"]["relabel_configs"] if rule.get("action") == "keep")
+    name, _, port = by_both.partition(";")
+    assert port in port_names(templates[name.removeprefix("colorlane-")])
