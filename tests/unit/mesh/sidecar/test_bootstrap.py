@@ -2,6 +2,7 @@
 
 import json
 
+from mesh.model.proxies import Capture
 from mesh.sidecar import Port, gateway_bootstrap, sidecar_bootstrap
 
 
@@ -21,6 +22,12 @@ def test_node_says_all_that_listeners_need() -> None:
     assert node["metadata"]["ports"] == [
         {"name": "http", "port": 9080, "inbound": 20001, "target": 30001, "protocol": "http"}
     ]
+
+
+def test_node_says_where_captured_connections_arrive() -> None:
+    capture = {"outbound": 20003, "inbound": 0, "dns": 20004, "ipv6": True}
+    assert sidecar(capture=Capture(**capture))["node"]["metadata"]["capture"] == capture
+    assert "capture" not in sidecar()["node"]["metadata"]
 
 
 def test_gateway_node_has_role_and_listen_address() -> None:
