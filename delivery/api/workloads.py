@@ -126,6 +126,13 @@ def logs(
     return "".join(f"{line}\n" for line in world.platform.logs(key, tail))
 
 
+@router.get("/drift")
+def drift(project: Name, name: Name, service: Name, world: Here, version: Version = "") -> list[str]:
+    """Say what somebody has changed by hand since the service was deployed; the next release takes it back."""
+    _, key = _workload(world, project, name, service, version)
+    return list(world.platform.drift(key))
+
+
 @router.get("/revisions")
 def revisions(project: Name, name: Name, service: Name, world: Here) -> list[RevisionShape]:
     """List what was the stable release here, newest first."""
@@ -147,7 +154,7 @@ def revisions(project: Name, name: Name, service: Name, world: Here) -> list[Rev
 
 @router.post("/restart", status_code=202)
 def restart(project: Name, name: Name, service: Name, asked: Asked, world: Here, version: Version = "") -> WorkloadKey:
-    """Replace every replica, new ones first; what was changed by hand becomes as it was deployed."""
+    """Replace every replica, new ones first: no request fails."""
     environment, key = _workload(world, project, name, service, version)
     operate_workload.restart(world, environment, key, asked.by, asked.reason)
     return key

@@ -126,6 +126,22 @@ def events(
     table(["AGE", "REASON", "OBJECT", ""], cells, "Nothing has happened lately.")
 
 
+@app.command("drift")
+def drift(
+    environment: Environment, service: Service, version: Version = "", project: Project = "", json: Json = False
+) -> None:
+    """Say what somebody has changed by hand since the service was deployed.
+
+    Example: colorlane service drift bookshop/production reviews
+    """
+    lines = api().get(path_of(environment, service, project, "drift"), version=version)
+    if json:
+        as_json(lines)
+        return
+    for line in lines or ["Nothing: it is as it was deployed."]:
+        console.print(plain(line))
+
+
 @app.command("restart")
 def restart(
     environment: Environment,
@@ -135,7 +151,7 @@ def restart(
     project: Project = "",
     json: Json = False,
 ) -> None:
-    """Replace every replica, new ones first; changes made by hand are undone.
+    """Replace every replica, new ones first: no request fails.
 
     Example: colorlane service restart bookshop/alice reviews
     """

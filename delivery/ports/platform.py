@@ -68,11 +68,12 @@ class Platform(Protocol):
         """Return what happened to the workload lately, newest last."""
         ...
 
-    def restart(self, key: WorkloadKey, at: float) -> None:
-        """Replace every replica started before `at`, new ones first: no request fails. Again with the same is a no-op.
+    def drift(self, key: WorkloadKey) -> Sequence[str]:
+        """Return what somebody has changed by hand since it was applied, one line each."""
+        ...
 
-        Restores what somebody has changed by hand to what was applied.
-        """
+    def restart(self, key: WorkloadKey, at: float) -> None:
+        """Replace every replica from before `at`, new ones first, so that no request fails; again changes nothing."""
         ...
 
     def scale(self, key: WorkloadKey, replicas: int | None) -> None:

@@ -83,6 +83,10 @@ class FakePlatform:
     def events(self, key: WorkloadKey, limit: int = 100) -> Sequence[Happening]:
         return self.happened.get(key, [])[-limit:]
 
+    def drift(self, key: WorkloadKey) -> Sequence[str]:
+        spec = self.specs.get(key)
+        return [f"replicas: scaled to {spec.replicas}"] if spec and spec.replicas is not None else []
+
     def restart(self, key: WorkloadKey, at: float) -> None:
         self._running(key)
         if self.restarted.get(key, 0.0) < at:

@@ -14,6 +14,7 @@ from kubernetes.client import ApiClient
 
 from delivery.adapters.platform_kubernetes.api import Api
 from delivery.adapters.platform_kubernetes.applying import apply_workload
+from delivery.adapters.platform_kubernetes.console import KubernetesConsole, scaled
 from delivery.adapters.platform_kubernetes.drift import drifted, missing
 from delivery.adapters.platform_kubernetes.fence import Ledger
 from delivery.adapters.platform_kubernetes.layout import Layout
@@ -26,7 +27,7 @@ from delivery.adapters.platform_kubernetes.removing import remove_workload
 from delivery.workloads import Health, WorkloadKey, WorkloadSpec, WorkloadStatus
 
 
-class KubernetesPlatform:
+class KubernetesPlatform(KubernetesConsole):
     """See `delivery.ports.platform.Platform`. `connect` is called with the first use: a process may never need it.
 
     `sidecars`: pods that ask for injection and have none are not ready.
@@ -112,6 +113,7 @@ class KubernetesPlatform:
         deployment = self.api.get("Deployment", namespace, workload_name(key))
         if deployment is None:
             return
+        yield from scaled(deployment)
         yield from drifted(deployment)
         owned = []
         for kind in ("Service", *OWNED):

@@ -64,6 +64,12 @@ class LocalConsole:
         """Return what happened to the workload lately, newest last."""
         return read_events(self._folders.events(workload_id(key)), limit)
 
+    def drift(self, key: WorkloadKey) -> Sequence[str]:
+        """Return what was scaled by hand; all else the agent keeps as it was applied."""
+        desired = documents.read_desired(self._folders.desired(workload_id(key)))
+        scaled = desired.spec.replicas if desired else None
+        return () if scaled is None else (f"replicas: scaled to {scaled} by hand",)
+
     def restart(self, key: WorkloadKey, at: float) -> None:
         """Replace every replica started before `at`."""
         self._change(key, lambda held: held if held.restarted >= at else replace(held, restarted=at))
