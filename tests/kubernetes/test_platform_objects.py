@@ -106,6 +106,23 @@ def test_removal_hands_the_service_on_and_leaves_nothing(
         wait_for(f"{kind}/{name} to be gone", lambda kind=kind, name=name: gone(cluster, kind, name, namespace))
 
 
+def test_a_preview_leaves_the_baselines_service_account_as_it_is(
+    platform: KubernetesPlatform, cluster: Connection, namespace: str
+) -> None:
+    baseline, preview = team(), team(color="alice", generation=2)
+    account = next(item for item in preview.manifests if item["kind"] == "ServiceAccount")
+    account["metadata"]["annotations"] = {"cloud/role": "admin"}
+    for spec in (baseline, preview):
+        platform.apply(spec)
+        until(platform, spec.key, Health.READY)
+    assert "annotations" not in cluster.get("serviceaccount", "reader", namespace)["metadata"]
+    platform.remove(preview.key, 3)
+    until(platform, preview.key, Health.ABSENT)
+    assert [each["name"] for each in cluster.get("sa", "reader", namespace)["metadata"]["ownerReferences"]] == [
+        "reviews-v1"
+    ]
+
+
 def test_an_autoscalers_number_is_its_own(platform: KubernetesPlatform, cluster: Connection, namespace: str) -> None:
     spec = team()
     platform.apply(spec)

@@ -28,7 +28,7 @@ from delivery.adapters.platform_kubernetes.references import Renames, renamed
 from delivery.errors import Rejected
 from delivery.releases import Manifest
 from delivery.workloads import WorkloadKey, WorkloadSpec
-from mesh.model.pods import GENERATION, GROUP, INJECT
+from mesh.model.pods import GENERATION, GROUP, INJECT, PROJECT
 
 Object = dict[str, Any]
 
@@ -36,6 +36,7 @@ ARTIFACT = f"{GROUP}/artifact"  # annotation: the digest that runs
 PORTS = f"{GROUP}/ports"  # annotation of a workload's own Service: the ports of the team's Services, JSON
 PLACEHOLDER = "colorlane.local"  # registry of rendered manifests: names an artifact, no host
 OWNED = ("ConfigMap", "Secret", "HorizontalPodAutoscaler", "PodDisruptionBudget")
+_WITHIN = frozenset({"selector", "ports", "sessionAffinity", "sessionAffinityConfig", "publishNotReadyAddresses"})
 DEFAULT_MIN_REPLICAS = 1  # of autoscalers
 
 
@@ -52,6 +53,7 @@ class Plan:
     deployment: Object
     owned: tuple[Object, ...]
     shared: tuple[Object, ...]
+    namespace_is_own: bool = False
 
     @property
     def name(self) -> str:
@@ -87,6 +89,7 @@ def plan_workload(spec: WorkloadSpec, layout: Layout) -> Plan:
         _deployment(deployment, spec, layout, renames, scaled),
         (*([headless] if headless else []), *owned),
         (*shared, *accounts),
+        has_own_namespace(spec.key, layout),
     )
 
 
@@ -175,8 +178,7 @@ def _headless(services: Sequence[Manifest], key: WorkloadKey, namespace: str) ->
     ports: dict[int, Object] = {}
     for service in services:
         for port in (service.get("spec") or {}).get("ports") or []:
-            copied = {name: value for name, value in port.items() if name != "nodePort"}
-            ports.setdefault(int(port["port"]), copied)
+            ports.setdefault(int(port["port"]), _inner(port))
     if not ports:
         return None
     if len(ports) > 1:
@@ -201,13 +203,21 @@ def _stable(source: Manifest, key: WorkloadKey, namespace: str) -> Object:
     item = _clean(source)
     _label(item, namespace, _name(source), lane_labels(key))
     item["spec"]["selector"] = {**(item["spec"].get("selector") or {}), **identity(key)}
+    if key.color:
+        # Ports of nodes and load balancers are taken by the baseline, and cost money.
+        item["spec"] = {name: value for name, value in item["spec"].items() if name in _WITHIN}
+        item["spec"]["ports"] = [_inner(port) for port in item["spec"].get("ports") or []]
     return item
 
 
+def _inner(port: Mapping[str, Any]) -> Object:
+    return {name: value for name, value in port.items() if name != "nodePort"}
+
+
 def _account(source: Manifest, key: WorkloadKey, namespace: str) -> Object:
-    """Return a ServiceAccount under its own name: roles and clouds are bound to that."""
+    """Return a ServiceAccount under its own name: roles and clouds are bound to that, and services share it."""
     item = _clean(source)
-    _label(item, namespace, _name(source), lane_labels(key))
+    _label(item, namespace, _name(source), {PROJECT: key.project})
     return item
 
 

@@ -29,7 +29,7 @@ def check_shared(api: Api, plan: Plan) -> None:
     """Dry-run the shared objects. Raises Rejected for a Service that is there and not Colorlane's."""
     for item in plan.shared:
         live = api.get(item["kind"], plan.namespace, item["metadata"]["name"])
-        if live is None or _ours(live, plan.key):
+        if live is None or _may_write(live, plan):
             written(api, item, dry_run=True)
         elif item["kind"] == "Service":
             raise Rejected(
@@ -46,8 +46,8 @@ def apply_shared(api: Api, plan: Plan, deployment: Object) -> None:
     for item in plan.shared:
         for _ in turns(place(item)):
             live = api.get(item["kind"], plan.namespace, item["metadata"]["name"])
-            if live is not None and not _ours(live, plan.key):
-                break  # a ServiceAccount of somebody else's: used as it is
+            if live is not None and not _may_write(live, plan):
+                break
             others = [
                 each for each in lane(api, plan.namespace, plan.key) if each["metadata"]["uid"] != _uid(deployment)
             ]
@@ -101,7 +101,8 @@ def lane(api: Api, namespace: str, key: WorkloadKey) -> list[Object]:
 
 def _joined(item: Object, live: Object | None, deployment: Object, others: Sequence[Object]) -> Object:
     """Return the object as it shall be, beside the other versions that run."""
-    owners = [owner(each, blocks=False) for each in (deployment, *others)]
+    known = ((live or {}).get("metadata") or {}).get("ownerReferences") or []
+    owners = [owner(deployment, blocks=False), *(each for each in known if each["uid"] != _uid(deployment))]
     joined = with_metadata(item, ownerReferences=owners)
     now = (live or {}).get("spec") or {}
     led = (now.get("selector") or {}).get(VERSION)
@@ -121,6 +122,16 @@ def _write(api: Api, item: Object, live: Object | None) -> bool:
             return False
         raise explained(refused, place(item)) from refused
     return True
+
+
+def _may_write(live: Object, plan: Plan) -> bool:
+    """Tell whether an object is this lane's to write; a ServiceAccount that is not is used as it is.
+
+    A preview beside the baseline never changes the rights that the baseline runs with.
+    """
+    if live["kind"] == "ServiceAccount" and plan.key.color and not plan.namespace_is_own:
+        return False
+    return _ours(live, plan.key)
 
 
 def _ours(live: Object, key: WorkloadKey) -> bool:
