@@ -1,7 +1,7 @@
 """The Kubernetes API server: JSON in, JSON out, watches line by line. Neighbours: whoever speaks to Kubernetes.
 
 Connection, TLS and credentials are the `kubernetes` library's (`kubernetes.aio`). Its Watch is not used: it builds
-models that take ten times the memory of what we keep, comes back without a pause when a watch ends, and repeats one
+models of whole objects where we keep a few fields, comes back without a pause when a watch ends, and repeats one
 that is `410 Gone` with the same version. Errors are the mesh's own, by what the caller can do about them.
 """
 
