@@ -16,6 +16,7 @@ from delivery.adapters.platform_kubernetes.reasons import (
     Trouble,
     deployment_troubles,
     has_sidecar,
+    is_late,
     pod_trouble,
     refusal_in,
     restarts,
@@ -26,6 +27,7 @@ SETTLE = 10.0  # seconds that a container must have run after a restart to be co
 LONGEST_SETTLE = 60.0
 FLAPS = 2  # losses of readiness ...
 FLAPPING_FOR = 30.0  # ... within so many seconds
+DEFAULT_DEADLINE = 600  # seconds; progressDeadlineSeconds of Deployments
 CONTROLLER_SILENCE = 30.0  # seconds until an unseen Deployment makes us ask for its controller
 
 Object = Mapping[str, Any]
@@ -106,8 +108,12 @@ def _worst(deployment: Object, seen: Seen, pods: Sequence[Object], unsettled: Ma
     for replicaset in seen.replicasets if not pods else ():
         refusal = refusal_in(seen.events.get(replicaset["metadata"]["name"], ()))
         found += [refusal] if refusal else []
-    # A pod's own words come before the Deployment's "has timed out progressing" of the same weight.
-    return max(reversed(found), key=lambda trouble: trouble.severity) if found else None
+    worst = max(found, key=lambda trouble: trouble.severity, default=None)
+    if not is_late(deployment):
+        return worst
+    deadline = (deployment.get("spec") or {}).get("progressDeadlineSeconds", DEFAULT_DEADLINE)
+    said = f"{worst.text}; " if worst else ""
+    return Trouble(Severity.HOPELESS, f"{said}no progress within {deadline} s")
 
 
 def _health(deployment: Object, ready: int, trouble: Trouble) -> Health:

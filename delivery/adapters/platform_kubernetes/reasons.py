@@ -44,14 +44,16 @@ class Trouble:
 
 
 def deployment_troubles(deployment: Object, replicasets: Sequence[Object]) -> Iterator[Trouble]:
-    """Yield what keeps pods from being made: quota, admission, the controller."""
+    """Yield what keeps pods from being made: quota, admission."""
     for holder in (deployment, *replicasets):
         for condition in _conditions(holder):
             if condition.get("type") == "ReplicaFailure" and condition.get("status") == "True":
                 yield Trouble(Severity.HOPELESS, _cut(f"pods are refused: {condition.get('message', '')}"))
-    for condition in _conditions(deployment):
-        if condition.get("type") == "Progressing" and condition.get("status") == "False":
-            yield Trouble(Severity.HOPELESS, _cut(str(condition.get("message") or "no progress within the deadline")))
+
+
+def is_late(deployment: Object) -> bool:
+    """Tell whether the Deployment's own `progressDeadlineSeconds` have passed without progress."""
+    return any(each.get("type") == "Progressing" and each.get("status") == "False" for each in _conditions(deployment))
 
 
 def refusal_in(events: Iterable[Object]) -> Trouble | None:
