@@ -60,5 +60,5 @@ def _needed(value: str, kind: str, variable: str) -> str:
 
 def _cluster_environment(kubeconfig: str) -> dict[str, str]:
     """Return what `kubectl exec`, which carries context and image, needs to find the cluster."""
-    given = {name: os.environ[name] for name in _CLUSTER if name in os.environ}
+    given = {name: value for name, value in os.environ.items() if name in _CLUSTER}
     return given | ({"KUBECONFIG": kubeconfig} if kubeconfig else {})

@@ -14,9 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.errors import Rejected
-from pipelines.images.references import HUB
-
-_HUB_KEYS = ("https://index.docker.io/v1/", "index.docker.io", HUB, "registry-1.docker.io")
+from pipelines.images.references import DEFAULT_LOGINS, DEFAULT_REGISTRY
 
 
 @dataclass(frozen=True)
@@ -46,7 +44,9 @@ class Credentials:
     def login(self, registry: str) -> Login:
         """Return what to log in to `registry` with; an empty login for none. Raises Rejected for a wrong file."""
         auths = self._auths()
-        for key in _HUB_KEYS if registry == HUB else (registry, f"https://{registry}", f"http://{registry}"):
+        for key in (
+            DEFAULT_LOGINS if registry == DEFAULT_REGISTRY else (registry, f"https://{registry}", f"http://{registry}")
+        ):
             for given in (key, f"{key}/", f"{key}/v1/", f"{key}/v2/"):
                 if isinstance(entry := auths.get(given), dict):
                     return self._read(entry, given)

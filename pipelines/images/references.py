@@ -1,6 +1,7 @@
-"""Image references: `[registry/]repository[:tag][@digest]`, with Docker Hub's short names written out. Pure.
+"""Image references: `[registry/]repository[:tag][@digest]`, with short names written out. Pure.
 
-Grammar and defaults are those of github.com/distribution/reference.
+Grammar and defaults are those of github.com/distribution/reference: a name without a registry is one of the default
+registry, whose API answers under another name, and whose logins stand in Docker's file under several.
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ from dataclasses import dataclass
 
 from pipelines.errors import Rejected
 
-HUB = "docker.io"
-_HUB_API = "registry-1.docker.io"
+DEFAULT_REGISTRY = "docker.io"
+DEFAULT_API = "registry-1.docker.io"
+DEFAULT_LOGINS = ("https://index.docker.io/v1/", "index.docker.io", DEFAULT_REGISTRY, DEFAULT_API)
 _REFERENCE = re.compile(
     r"(?P<name>[A-Za-z0-9][A-Za-z0-9._:/-]*?)(?::(?P<tag>\w[\w.-]{0,127}))?(?:@(?P<digest>sha256:[0-9a-f]{64}))?"
 )
@@ -31,7 +33,7 @@ class Reference:
     @property
     def host(self) -> str:
         """Where the registry's API answers."""
-        return _HUB_API if self.registry == HUB else self.registry
+        return DEFAULT_API if self.registry == DEFAULT_REGISTRY else self.registry
 
     @property
     def target(self) -> str:
@@ -59,9 +61,9 @@ def parse_reference(text: str) -> Reference:
     if slash and ("." in first or ":" in first or first == "localhost" or first.lower() != first):
         registry, repository = first, rest
     else:
-        registry, repository = HUB, name if slash else f"library/{name}"
-    if registry in ("index.docker.io", _HUB_API):
-        registry = HUB
+        registry, repository = DEFAULT_REGISTRY, name if slash else f"library/{name}"
+    if registry in DEFAULT_LOGINS:
+        registry = DEFAULT_REGISTRY
     if not _HOST.fullmatch(registry) or not _REPOSITORY.fullmatch(repository):
         raise _refused(text)
     return Reference(registry, repository, match["tag"] or "", match["digest"] or "")

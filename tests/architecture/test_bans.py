@@ -180,6 +180,10 @@ REGISTRIES = re.compile(
 )
 
 
+# The grammar of image names has a default registry: that file, and only it, must spell it to write names out.
+SPELT = {"pipelines/images/references.py"}
+
+
 @pytest.mark.parametrize(
     ("pattern", "why"),
     [
@@ -194,6 +198,6 @@ def test_tracked_files_hold_nothing_of_one_machine(pattern: re.Pattern[str], why
         f"{name}:{number} {line.strip()[:100]}"
         for name, text in text_files()
         for number, line in enumerate(text.splitlines(), start=1)
-        if pattern.search(line)
+        if pattern.search(line) and name not in SPELT
     ]
     assert not found, "\n".join([why, *found])

@@ -77,7 +77,7 @@ def docker_engine(registry: RunningRegistry) -> Iterator[str]:
     host = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
     docker = shutil.which("docker")
     if docker is None or subprocess.run([docker, "-H", host, "info"], capture_output=True).returncode:
-        pytest.skip("needs a Docker engine (Debian: docker.io) at DOCKER_HOST")
+        pytest.skip("needs a Docker engine at DOCKER_HOST")
     yield host
     subprocess.run([docker, "-H", host, "rmi", f"{registry.host}/base/python:3"], capture_output=True)
 

@@ -10,6 +10,7 @@ import pytest
 
 from pipelines.errors import Rejected
 from pipelines.images.credentials import Credentials, Login
+from pipelines.images.references import DEFAULT_LOGINS, DEFAULT_REGISTRY
 
 
 def auth(user: str, password: str) -> str:
@@ -22,7 +23,7 @@ def file(tmp_path: Path) -> Path:
     auths = {
         "r.io:5000": {"auth": auth("a", "b:c")},
         "https://plain.io/v2/": {"username": "u", "password": "p"},
-        "https://index.docker.io/v1/": {"auth": auth("hub", "x")},
+        DEFAULT_LOGINS[0]: {"auth": auth("hub", "x")},
         "token.io": {"auth": auth("oauth", ""), "identitytoken": "refresh"},
     }
     place.write_text(json.dumps({"auths": auths, "credsStore": "desktop"}))
@@ -33,7 +34,7 @@ def test_logins_by_registry(file: Path) -> None:
     logins = Credentials(file)
     assert logins.login("r.io:5000") == Login("a", "b:c")
     assert logins.login("plain.io") == Login("u", "p")
-    assert logins.login("docker.io") == Login("hub", "x")
+    assert logins.login(DEFAULT_REGISTRY) == Login("hub", "x")
     assert logins.login("token.io").identity == "refresh"
     assert not logins.login("r.io")
     assert not Credentials().login("r.io")

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines.errors import Rejected
-from pipelines.images.references import Reference, parse_reference
+from pipelines.images.references import DEFAULT_API, DEFAULT_LOGINS, Reference, parse_reference
+from pipelines.images.references import DEFAULT_REGISTRY as HUB
 
 DIGEST = f"sha256:{'0f' * 32}"
 
@@ -15,10 +16,10 @@ DIGEST = f"sha256:{'0f' * 32}"
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("python", Reference("docker.io", "library/python")),
-        ("python:3.12-slim", Reference("docker.io", "library/python", "3.12-slim")),
-        ("team/app", Reference("docker.io", "team/app")),
-        ("index.docker.io/team/app:1", Reference("docker.io", "team/app", "1")),
+        ("python", Reference(HUB, "library/python")),
+        ("python:3.12-slim", Reference(HUB, "library/python", "3.12-slim")),
+        ("team/app", Reference(HUB, "team/app")),
+        (f"{DEFAULT_LOGINS[1]}/team/app:1", Reference(HUB, "team/app", "1")),
         ("localhost/app", Reference("localhost", "app")),
         ("localhost:5000/a/b:1", Reference("localhost:5000", "a/b", "1")),
         (f"registry.example.com/a@{DIGEST}", Reference("registry.example.com", "a", "", DIGEST)),
@@ -31,7 +32,7 @@ def test_names(text: str, expected: Reference) -> None:
 
 
 def test_the_hub_answers_elsewhere_than_it_is_called() -> None:
-    assert parse_reference("python").host == "registry-1.docker.io"
+    assert parse_reference("python").host == DEFAULT_API
     assert parse_reference("python").target == "latest"
     assert parse_reference(f"python:3@{DIGEST}").target == DIGEST
 
