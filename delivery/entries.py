@@ -42,6 +42,28 @@ def _agent() -> int:
     return 0
 
 
+def _controller() -> int:
+    import signal
+
+    from delivery.adapters.objects_kubernetes import KubernetesObjects
+    from delivery.adapters.platform_kubernetes.connection import connect
+    from delivery.bootstrap import build
+    from delivery.controller.objects import Key
+    from delivery.controller.reconcile import Controller
+    from delivery.settings import Settings
+    from delivery.worker.logs import configure
+
+    configure()
+    settings = Settings()
+    objects = KubernetesObjects(connect(settings.kubeconfig), Key)
+    namespace = settings.kubernetes_namespace
+    controller = Controller(build(settings), objects, lambda project: namespace.replace("{project}", project))
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: controller.stop())
+    controller.run()
+    return 0
+
+
 def _gateway() -> int:
     from delivery.embedded.gateway import become_gateway
     from delivery.settings import Settings
@@ -62,6 +84,7 @@ ENTRIES: Mapping[tuple[str, ...], Callable[[], int]] = MappingProxyType(
     {
         ("api",): _api,
         ("agent",): _agent,
+        ("controller",): _controller,
         ("gateway",): _gateway,
         ("worker", "control"): _worker("control"),
         ("worker", "build"): _worker("build"),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +20,8 @@ from tests.fakes.background import wait_for
 from tests.fakes.world import FakeWorld
 from tests.kubernetes.connection import Connection, KubectlFailed
 
-CRDS = Path(__file__).parents[2] / "kustomize" / "base" / "crds"
+ROOT = Path(__file__).parents[2]
+CRDS, DOCS = ROOT / "kustomize" / "base" / "crds", ROOT / "docs"
 
 
 @pytest.fixture(scope="module")
@@ -143,6 +146,40 @@ def test_a_restarted_api_server_and_a_second_controller_change_nothing(scene, ow
     other.stop()
     row = scene.shop.store.rollouts.get("shop.2.page")
     assert [command.verb for command in row.commands] == ["abort"]
+
+
+def test_the_page_says_what_works(scene):
+    """Every command of docs/kubernetes-resources.md, on the shop instead of the bookshop."""
+    scene.kubectl(
+        "annotate", "rollout", "shop.2.page", "colorlane.dev/operation=pause", f"colorlane.dev/by={_me(scene)}"
+    )
+    wait_for("the pause", lambda: scene.phase() == "paused")
+    scene.kubectl(
+        "annotate", "rollout", "shop.2.page", "colorlane.dev/operation=resume", f"colorlane.dev/by={_me(scene)}"
+    )
+    wait_for("the resumption", lambda: scene.phase() == "progressing")
+    said = (DOCS / "kubernetes-resources.md").read_text().replace("bookshop.2.reviews", "shop.2.page")
+    said = (
+        said.replace('"step": 3', '"step": 2')
+        .replace('"anna"', f'"{_me(scene)}"')
+        .replace("by=anna", f"by={_me(scene)}")
+    )
+    said = said.replace("bookshop", scene.namespace)
+    commands = [line for block in re.findall(r"```bash\n(.*?)```", said, re.S) for line in _joined(block)]
+    assert len(commands) == 6
+    for command in commands:
+        if "annotate" in command:
+            assert scene.phase() in ("promoting", "promoted")  # the page's next example has nothing to stop any more
+        if "Promoted" in command:
+            continue
+        scene.kubectl(*shlex.split(command)[1:])
+        if "approve" in command:
+            wait_for("the promotion", lambda: scene.phase() == "promoted")
+    scene.kubectl("wait", "--for=condition=Promoted", "rollout/shop.2.page", "--timeout=10s")
+
+
+def _joined(block: str) -> list[str]:
+    return [line for line in block.replace("\\\n", " ").splitlines() if line.startswith("kubectl ")]
 
 
 def _me(scene: Scene) -> str:
