@@ -43,6 +43,7 @@ class Options:
     `mesh_address` is also the name that the mesh's certificate carries. `drain_seconds`: how long an application goes
     on serving after its pod is told to end, so that callers have stopped by then; 0: not at all. `native_sleep`: the
     cluster knows `lifecycle.preStop.sleep` (Kubernetes >= 1.30). `own_namespace`: Colorlane's, never injected.
+    `capture_dns`: off, as the cluster's DNS knows the Services, and Envoy answers no TXT, SRV or MX (decision 0062).
     """
 
     image: str
@@ -61,7 +62,7 @@ class Options:
     memory_limit: str = "256Mi"
     pull_policy: str = ""
     pull_secret: str = ""
-    capture_dns: bool = True
+    capture_dns: bool = False
     exclude_inbound: str = ""
     exclude_outbound: str = ""
     exclude_cidrs: str = ""

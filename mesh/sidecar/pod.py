@@ -30,7 +30,7 @@ def pod_bootstrap(
     door: Door,
     *,
     captured: bool,
-    dns: bool = True,
+    dns: bool = False,
     xds_address: str,
     xds_port: int = 15010,
     pod: str = POD_NAME,
@@ -45,6 +45,7 @@ def pod_bootstrap(
         "outbound": pods.CAPTURED_OUTBOUND_PORT,
         "inbound": pods.CAPTURED_INBOUND_PORT,
         "dns": pods.DNS_PORT if dns else 0,
+        "ipv6": True,  # taken back where the pod has none (mesh.sidecar.__main__)
     }
     metadata = {
         "role": "sidecar",

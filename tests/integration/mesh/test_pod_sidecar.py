@@ -113,7 +113,7 @@ async def test_a_pods_sidecar_comes_in_with_tls_and_the_token_of_the_moment(
     assert node.id == "shop/reviews/alice/v2/reviews-7d9-x"
     metadata = to_dict(node.metadata)
     assert metadata["dynamic_ports"] is True
-    assert metadata["capture"] == {"outbound": 15001, "inbound": 15006, "dns": 15053}
+    assert metadata["capture"] == {"outbound": 15001, "inbound": 15006, "dns": 0, "ipv6": True}
     assert (metadata["namespace"], metadata["address"], metadata["outbound"]) == ("shop", "127.0.0.1", 15080)
     assert mesh.streams == ["Bearer token-one"]
 

@@ -93,7 +93,7 @@ def test_annotations_of_a_pod_win() -> None:
             **{
                 EXCLUDE_OUTBOUND: "3306, 6379",
                 EXCLUDE_CIDRS: "10.1.0.0/16,fd00::/8",
-                CAPTURE_DNS: "false",
+                CAPTURE_DNS: "true",
                 PROXY_CPU_LIMIT: "1",
                 DRAIN_SECONDS: "9",
             }
@@ -102,11 +102,11 @@ def test_annotations_of_a_pod_win() -> None:
     )
     capture, proxy = injected["spec"]["initContainers"]
     assert capture["args"] == [
-        *("apply", "--proxy-uid", "10101"),
+        *("apply", "--proxy-uid", "10101", "--dns"),
         *("--exclude-outbound-ports", "3306,6379", "--exclude-outbound-cidrs", "10.1.0.0/16,fd00::/8"),
     ]
     assert proxy["resources"]["limits"] == {"cpu": "1", "memory": "256Mi"}
-    assert bootstrap(injected)["node"]["metadata"]["capture"]["dns"] == 0
+    assert bootstrap(injected)["node"]["metadata"]["capture"]["dns"] == 15053
     assert injected["spec"]["containers"][0]["lifecycle"]["preStop"] == {"sleep": {"seconds": 9}}
     assert names(inject(annotated(**{CAPTURE: "proxy"}), OPTIONS)["spec"], "initContainers") == ["colorlane-proxy"]
 

@@ -4,6 +4,7 @@ import json
 
 from mesh.model.pods import PodIdentity
 from mesh.sidecar import HEALTH_PATH, Door, gateway_bootstrap, pod_arguments, pod_bootstrap
+from mesh.sidecar.__main__ import without_ipv6
 
 DOOR = Door("-----BEGIN CERTIFICATE-----\n", "/var/run/secrets/colorlane/token")
 MESH = "colorlane-mesh.colorlane.svc"
@@ -26,7 +27,7 @@ def test_node_is_put_together_by_the_kubelet() -> None:
         "address": "$(POD_IP)",
         "outbound": 15080,
         "dynamic_ports": True,
-        "capture": {"outbound": 15001, "inbound": 15006, "dns": 15053},
+        "capture": {"outbound": 15001, "inbound": 15006, "dns": 0, "ipv6": True},
     }
     assert "capture" not in bootstrap(captured=False)["node"]["metadata"]
 
@@ -69,3 +70,14 @@ def test_a_gateway_without_a_door_is_as_before() -> None:
         "clusters"
     ][0]["typed_extension_protocol_options"].values()
     assert [each["name"] for each in options["http_filters"]] == ["envoy.filters.http.upstream_codec"]
+
+
+def test_a_pod_without_ipv6_takes_captured_connections_by_ipv4_only() -> None:
+    text = pod_bootstrap(PodIdentity("shop", "reviews", "", "v1"), DOOR, captured=True, xds_address=MESH)
+    arguments = pod_arguments(text, concurrency=1)
+    changed = without_ipv6(arguments)
+    document = json.loads(changed[1])
+    assert document["node"]["metadata"]["capture"] == {"outbound": 15001, "inbound": 15006, "dns": 0, "ipv6": False}
+    assert changed[2:] == arguments[2:]
+    plain = pod_bootstrap(PodIdentity("shop", "reviews", "", "v1"), DOOR, captured=False, xds_address=MESH)
+    assert without_ipv6(pod_arguments(plain, concurrency=1)) == pod_arguments(plain, concurrency=1)
