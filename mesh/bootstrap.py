@@ -235,7 +235,7 @@ async def _admit(
     from mesh.apiserver import ApiServer
     from mesh.identity import ServingCertificate, mesh_names, ssl_context
     from mesh.injection import Mode, Options
-    from mesh.webhook import Registration, admission_app, serve
+    from mesh.webhook import Patrol, Registration, admission_app, serve
 
     names = mesh_names(settings.mesh_service, settings.namespace)
     options = Options(
@@ -251,11 +251,13 @@ async def _admit(
     )
     app = admission_app(lambda: replace(options, ca_pem=authority.bundle().decode()))
     listener = _listen(settings.webhook_host, settings.webhook_port, "WEBHOOK")
-    registration = Registration(ApiServer(settings.kubeconfig), authority.bundle, name=settings.webhook_name)
+    api, only = ApiServer(settings.kubeconfig), settings.watch_namespaces.replace(" ", "").split(",")
+    registration = Registration(api, authority.bundle, name=settings.webhook_name)
     background.append(
         tasks.create_task(serve(app, listener, ssl_context(ServingCertificate(authority.keyring, names))))
     )
-    background.append(tasks.create_task(registration.keep()))
+    patrol = Patrol(api, options, only_namespaces=filter(None, only))
+    background += [tasks.create_task(each.keep()) for each in (registration, patrol)]
     log.info("injecting", port=settings.webhook_port, image=settings.sidecar_image, mode=settings.sidecar_mode)
 
 

@@ -33,7 +33,7 @@ def pod(name: str, *, labels: dict[str, str] | None = None, **spec: Any) -> dict
 
 
 def rights(home: str, webhook: str) -> list[dict[str, Any]]:
-    """What the mesh needs to inject: nothing but its own two objects."""
+    """What the mesh needs to inject: its own two objects; and to list pods, for those that were missed."""
     group = "rbac.authorization.k8s.io"
     subjects = [{"kind": "ServiceAccount", "name": "colorlane-mesh", "namespace": home}]
 
@@ -49,8 +49,9 @@ def rights(home: str, webhook: str) -> list[dict[str, Any]]:
         "resourceNames": [webhook],
         "verbs": ["get", "list", "watch", "update"],
     }
+    missed = {"apiGroups": [""], "resources": ["pods", "namespaces"], "verbs": ["list"]}
     secret = {"apiGroups": [""], "resources": ["secrets"]}
-    found = role("ClusterRole", webhook, configuration) + role(
+    found = role("ClusterRole", webhook, configuration, missed) + role(
         "Role",
         "colorlane-mesh",
         {**secret, "resourceNames": ["colorlane-mesh-ca"], "verbs": ["get", "update"]},
@@ -262,11 +263,13 @@ def test_a_dead_mesh_stops_labelled_pods_only(house: House) -> None:
         house.cluster.apply(system, namespace="kube-system")
         house.cluster.kubectl("delete", "pod", system["metadata"]["name"], "-n", "kube-system", "--now")
         house.cluster.apply(pod("own-again", labels={INJECT: "true"}), namespace=house.home)
-    finally:
-        house.cluster.kubectl("label", "namespace", house.team, f"{INJECT}-")
         before = house.bundle()
         house.mesh.start()
-    house.serving()
+        house.serving()
+        told = f'"{house.team}/willing"'.encode()
+        wait_for("the mesh to say who was missed", lambda: told in house.mesh.log.read_bytes())
+    finally:
+        house.cluster.kubectl("label", "namespace", house.team, f"{INJECT}-")
     assert house.bundle() == before, "the same roots: they are kept in the cluster"
 
 
