@@ -152,7 +152,7 @@ def test_a_real_kubelet_runs_an_image_that_was_loaded_from_its_file(
     """Push-free: built here, loaded as a file, found by the digest the manifests name."""
     store = ArtifactStore(tmp_path / "state")
     with_base = python_base(tmp_path)
-    options = ImageOptions(base=with_base, insecure=frozenset({with_base.partition("/")[0]}))
+    options = ImageOptions(bases={"python:3.12-slim": with_base}, insecure=frozenset({with_base.partition("/")[0]}))
     result, log = Shop(tmp_path / "shop").build(store, ImagePackaging(options, store), "details")
     assert result.state is JobState.SUCCEEDED, log
     real_node.load(store.images.archive(result.artifact))

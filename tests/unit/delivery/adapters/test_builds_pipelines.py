@@ -9,6 +9,8 @@ import pytest
 from delivery.adapters.builds_pipelines import PipelineBuilds
 from delivery.errors import NotFound, Rejected
 from delivery.rollouts.model import Analysis, Pause, SetWeight
+from pipelines.artifacts import ArtifactStore
+from pipelines.packaging import ImageOptions, ImagePackaging
 from pipelines.runs import JobState
 from tests.fakes.repositories import Workspace, git
 
@@ -148,3 +150,60 @@ def test_what_the_user_has_to_mend_is_rejected(shop: tuple[PipelineBuilds, Works
     other = commit(work, "main", **{**FILES, "colorlane.yaml": f"project: other\n{SPEC}"})
     with pytest.raises(Rejected, match="registered as 'shop'"):
         builds.plan(bare, "shop", "main", other, "main")
+
+
+REFERENCE = f"registry.example.com/team/page:1@sha256:{'4d' * 32}"
+IMAGES = SPEC.replace("{page: {}, reviews: {}}", f"{{page: {{image: {{reference: '{REFERENCE}'}}}}, reviews: {{}}}}")
+
+
+def with_images(tmp_path: Path, **options: object) -> PipelineBuilds:
+    state = tmp_path / "state"
+    values = {"base": "scratch", **options}
+    packaging = ImagePackaging(ImageOptions(**values), ArtifactStore(state))  # type: ignore[arg-type]
+    return PipelineBuilds(state, packaging)
+
+
+def test_artifacts_are_images_where_pods_run(shop: tuple[PipelineBuilds, Workspace, Path], tmp_path: Path) -> None:
+    _, work, bare = shop
+    builds = with_images(tmp_path)
+    revision = commit(work, "main", **FILES)
+    plan = builds.plan(bare, "shop", "main", revision, "main")
+    service = plan.services[1]
+    built = builds.build(bare, revision, "reviews", service.key, tmp_path / "log", lambda: True, "shop")
+    assert built.state is JobState.SUCCEEDED, (tmp_path / "log").read_text()
+    assert builds.has(built.artifact)
+    again = builds.plan(bare, "shop", "main", revision, "main")
+    assert again.services[1].key == service.key
+    assert built.artifact[:19] in again.services[1].reason
+    assert builds.collect(frozenset({built.artifact})) == 0
+
+
+def test_a_given_image_needs_no_files_and_stands_in_the_manifests(
+    shop: tuple[PipelineBuilds, Workspace, Path], tmp_path: Path
+) -> None:
+    plain, work, bare = shop
+    builds = with_images(tmp_path)
+    files = {**FILES, "colorlane.yaml": IMAGES}
+    del files["services/page/a"]
+    revision = commit(work, "main", **files)
+    assert [service.name for service in builds.plan(bare, "shop", "main", revision, "main").services]
+    digest = REFERENCE.partition("@")[2]
+    rendered = builds.render(bare, revision, "shop", {"page": digest, "reviews": f"sha256:{'1' * 64}"})
+    images = {
+        name: objects[0]["spec"]["template"]["spec"]["containers"][0]["image"] for name, objects in rendered.items()
+    }
+    assert images["page"] == f"registry.example.com/team/page@{digest}"
+    assert images["reviews"] == f"colorlane.local/shop/reviews@sha256:{'1' * 64}"
+    with pytest.raises(Rejected, match="has no files in this commit"):  # one machine can run files only
+        plain.plan(bare, "shop", "main", revision, "main")
+
+
+def test_keys_of_images_and_of_files_differ(shop: tuple[PipelineBuilds, Workspace, Path], tmp_path: Path) -> None:
+    plain, work, bare = shop
+    revision = commit(work, "main", **FILES)
+
+    def key(builds: PipelineBuilds, project: str = "shop") -> str:
+        return builds.plan(bare, project, "main", revision, "main").services[1].key
+
+    keys = {key(plain), key(with_images(tmp_path)), key(with_images(tmp_path), "other")}
+    assert len(keys | {key(with_images(tmp_path, repository="r.example.com/team"))}) == 4
