@@ -208,6 +208,12 @@ def test_the_webhook_is_what_the_mesh_would_write() -> None:
     assert found["webhooks"] == wanted["webhooks"]
 
 
+def test_sidecars_are_of_the_mesh_s_own_image() -> None:
+    (mesh,) = (container for name, container in containers("production") if name == "mesh")
+    given = {variable["name"]: variable.get("value") for variable in mesh["env"]}
+    assert given["COLORLANE_SIDECAR_IMAGE"] == mesh["image"]
+
+
 def test_prometheus_scrapes_ports_that_pods_have() -> None:
     (prometheus,) = (each for each in of_kind("production", "ConfigMap") if "prometheus.yml" in each["data"])
     jobs = {job["job_name"]: job for job in yaml.safe_load(prometheus["data"]["prometheus.yml"])["scrape_configs"]}

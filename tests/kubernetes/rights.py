@@ -104,7 +104,7 @@ def _console() -> Iterator[Ask]:
 
 
 def _mesh() -> Iterator[Ask]:
-    for kind in ("services", "pods", "nodes", "namespaces", "endpointslices.discovery.k8s.io"):
+    for kind in ("services", "pods", "nodes", "endpointslices.discovery.k8s.io"):
         for verb in READ:
             yield Ask("mesh", verb, kind, True)
         for verb in WRITE:
