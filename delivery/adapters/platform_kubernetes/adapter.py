@@ -20,7 +20,7 @@ from delivery.adapters.platform_kubernetes.fence import Ledger
 from delivery.adapters.platform_kubernetes.layout import Layout
 from delivery.adapters.platform_kubernetes.logs import pod_logs
 from delivery.adapters.platform_kubernetes.names import identity, namespace_of, selector, workload_name
-from delivery.adapters.platform_kubernetes.objects import OWNED, plan_workload
+from delivery.adapters.platform_kubernetes.objects import LISTED, plan_workload
 from delivery.adapters.platform_kubernetes.readings import Readings
 from delivery.adapters.platform_kubernetes.refusals import Refused, explained
 from delivery.adapters.platform_kubernetes.removing import remove_workload
@@ -116,7 +116,7 @@ class KubernetesPlatform(KubernetesConsole):
         yield from scaled(deployment)
         yield from drifted(deployment)
         owned = []
-        for kind in ("Service", *OWNED):
+        for kind in LISTED:
             found, _ = self.api.find(kind, namespace, labelSelector=selector(identity(key)))
             owned += [{**item, "kind": kind} for item in found]
         for item in owned:

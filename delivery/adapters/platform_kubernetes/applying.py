@@ -16,7 +16,7 @@ from delivery.adapters.platform_kubernetes.api import Api
 from delivery.adapters.platform_kubernetes.fence import Ledger, check_live, older, turns
 from delivery.adapters.platform_kubernetes.layout import Layout
 from delivery.adapters.platform_kubernetes.names import OBJECTS, TAKEN, namespace_of
-from delivery.adapters.platform_kubernetes.objects import Object, Plan
+from delivery.adapters.platform_kubernetes.objects import LISTED, Object, Plan
 from delivery.adapters.platform_kubernetes.previews import guards, namespace_object
 from delivery.adapters.platform_kubernetes.refusals import FORBIDDEN, Cause, Refused, explained
 from delivery.adapters.platform_kubernetes.writing import ABSENT, owner, place, with_metadata, written
@@ -114,11 +114,15 @@ def _taken(item: Object, cause: Cause) -> str:
 def _described(plan: Plan, taken: list[str]) -> Object:
     """Return the Deployment with the notes that it carries about its own making."""
     item = {**plan.deployment, "metadata": dict(plan.deployment["metadata"])}
-    notes = {OBJECTS: ",".join(f"{each['kind']}/{each['metadata']['name']}" for each in plan.owned)}
+    notes = {OBJECTS: ",".join(_noted(each) for each in plan.owned if each["kind"] in LISTED)}
     if taken:
         notes[TAKEN] = "; ".join(sorted(set(taken)))
     item["metadata"]["annotations"] = {**item["metadata"]["annotations"], **notes}
     return item
+
+
+def _noted(item: Object) -> str:
+    return f"{item['kind']}/{item['metadata']['name']}"
 
 
 def _hold(api: Api, plan: Plan, deployment: Object) -> Object:

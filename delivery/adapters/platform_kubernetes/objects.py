@@ -36,6 +36,12 @@ ARTIFACT = f"{GROUP}/artifact"  # annotation: the digest that runs
 PORTS = f"{GROUP}/ports"  # annotation of a workload's own Service: the ports of the team's Services, JSON
 PLACEHOLDER = "colorlane.local"  # registry of rendered manifests: names an artifact, no host
 OWNED = ("ConfigMap", "Secret", "HorizontalPodAutoscaler", "PodDisruptionBudget")
+LISTED = (
+    "Service",
+    "ConfigMap",
+    "HorizontalPodAutoscaler",
+    "PodDisruptionBudget",
+)  # who may list Secrets reads them all
 _WITHIN = frozenset({"selector", "ports", "sessionAffinity", "sessionAffinityConfig", "publishNotReadyAddresses"})
 DEFAULT_MIN_REPLICAS = 1  # of autoscalers
 

@@ -19,7 +19,7 @@ from delivery.adapters.platform_kubernetes.names import (
     selector,
     workload_name,
 )
-from delivery.adapters.platform_kubernetes.objects import OWNED, Object
+from delivery.adapters.platform_kubernetes.objects import LISTED, Object
 from delivery.adapters.platform_kubernetes.refusals import NOT_FOUND, Refused, explained
 from delivery.adapters.platform_kubernetes.shared import repoint
 from delivery.workloads import WorkloadKey
@@ -74,7 +74,7 @@ def _delete(api: Api, key: WorkloadKey, generation: int, namespace: str) -> None
 
 def prune(api: Api, key: WorkloadKey, namespace: str) -> None:
     """Delete what carries the workload's labels and is owned by nobody: left by an apply that died half-way."""
-    for kind in ("Service", *OWNED):
+    for kind in LISTED:
         found, _ = api.find(kind, namespace, labelSelector=selector(identity(key)))
         for item in found:
             if not item["metadata"].get("ownerReferences"):
