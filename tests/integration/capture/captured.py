@@ -98,9 +98,9 @@ class Bench:
         self.register(replica)
         return replica
 
-    def prepare(self, pod: Pod, service: str, version: str, color: str = "") -> Captured:
+    def prepare(self, pod: Pod, service: str, version: str, color: str = "", protocol: str = "http") -> Captured:
         """What the mesh is told of a replica."""
-        port = {"name": "http", "port": PORT, "inbound": pods.FIRST_INBOUND_PORT, "target": PORT, "protocol": "http"}
+        port = {"name": "http", "port": PORT, "inbound": pods.FIRST_INBOUND_PORT, "target": PORT, "protocol": protocol}
         identity = pods.endpoint_id(NAMESPACE, service, color, version, pod.namespace)
         who = {"namespace": NAMESPACE, "service": service, "color": color, "version": version}
         where = {"address": pod.ipv4, "outbound": pods.PROXY_PORT}

@@ -6,6 +6,8 @@ import contextlib
 import http.client
 import json
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -16,15 +18,36 @@ from mesh.model import pods
 from mesh.translation.dns import virtual_addresses
 from tests.integration.capture import captured
 from tests.integration.capture.captured import APP_UID, HEALTH, PORT, Bench, Captured, bench, capture, look_up
-from tests.integration.capture.namespaces import NODE4, OUTSIDE4, OUTSIDE6, inside, missing
+from tests.integration.capture.namespaces import NODE4, OUTSIDE4, OUTSIDE6, Pod, inside, missing
 from tests.integration.mesh.controlplane import DOMAIN, NAMESPACE
-from tests.integration.mesh.dataplane import echo, get, server
+from tests.integration.mesh.dataplane import echo, get, server, wait_for
 
 pytestmark = [pytest.mark.integration, pytest.mark.skipif(bool(missing()), reason=missing())]
 ALICE = f"alice.{DOMAIN}"
 MARK = "x-forwarded-proto"  # a header by which a server sees that the request came through a sidecar
 PLAIN, BARE_PORT, BARE_NET = 8000, 7070, "203.0.113.7"
 VIRTUAL4, VIRTUAL6 = virtual_addresses(["productpage", "reviews"], NAMESPACE)["reviews"]
+
+
+GRPC_SERVER = """
+import concurrent.futures, grpc, sys
+def answer(request, context):
+    return request + b" " + context._rpc_event.call_details.host
+method = grpc.unary_unary_rpc_method_handler(answer)
+server = grpc.server(concurrent.futures.ThreadPoolExecutor(2))
+server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("shop.Rates", {"Ask": method}),))
+server.add_insecure_port("0.0.0.0:" + sys.argv[1])
+server.start()
+server.wait_for_termination()
+"""
+GRPC_CLIENT = """
+import grpc, sys
+options = [("grpc.default_authority", "rates:9080"), ("grpc.enable_http_proxy", 0)]
+with grpc.insecure_channel(f"ipv4:{sys.argv[1]}:{sys.argv[2]}", options=options) as channel:
+    call = channel.unary_unary("/shop.Rates/Ask")
+    answer, state = call.with_call(b"asked", timeout=10)
+    print(answer.decode(), dict(state.initial_metadata()).get("x-colorlane-route"))
+"""
 
 
 @pytest.fixture(scope="module")
@@ -214,6 +237,25 @@ def test_what_a_captured_proxy_is_asked_to_tunnel_reaches_it(entry: Captured) ->
             caller.sendall(b"secret")
             assert caller.recv(100) == b"SECRET"
     assert seen[0].startswith(b"CONNECT bank.example:443 ")
+
+
+def test_grpc_is_captured_in_both_directions(mesh: Bench, entry: Captured) -> None:
+    pod = mesh.net.add_pod()
+    capture(pod)
+    replica = mesh.prepare(pod, "rates", "v1", protocol="grpc")
+    mesh.start_envoy(replica)
+    mesh.plane.processes.append(subprocess.Popen(pod.command(sys.executable, "-c", GRPC_SERVER, str(PORT))))
+    with inside(pod.namespace):
+        wait_for(lambda: captured.is_open("127.0.0.1", PORT))
+    mesh.register(replica)
+    mesh.plane.weights("rates", {"v1": 100}, "v1")
+    mesh.plane.wait_programmed("rates")
+    virtual = virtual_addresses(["productpage", "rates", "reviews"], NAMESPACE)["rates"][0]
+    called = entry.pod.run(sys.executable, "-c", GRPC_CLIENT, virtual, str(PORT))
+    assert called.stdout == "asked rates:9080 rates@-=v1\n", called.stderr
+    node = Pod(mesh.net.node, NODE4, "")
+    called = node.run(sys.executable, "-c", GRPC_CLIENT, pod.ipv4, str(PORT))
+    assert called.stdout == "asked rates:9080 None\n", called.stderr
 
 
 @pytest.mark.parametrize("backend", ["nft", "iptables"])
