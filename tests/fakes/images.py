@@ -92,7 +92,7 @@ class RunningRegistry:
 
 
 @contextmanager
-def running_registry(place: Path, *, htpasswd: Path | None = None) -> Iterator[RunningRegistry]:
+def running_registry(place: Path, *, auth: dict[str, object] | None = None) -> Iterator[RunningRegistry]:
     """Run a registry below `place` until the end of the block."""
     needs("docker-registry")
     place.mkdir(parents=True, exist_ok=True)
@@ -103,8 +103,8 @@ def running_registry(place: Path, *, htpasswd: Path | None = None) -> Iterator[R
         "storage": {"filesystem": {"rootdirectory": str(place / "data")}, "delete": {"enabled": True}},
         "http": {"addr": host},
     }
-    if htpasswd is not None:
-        config["auth"] = {"htpasswd": {"realm": "test", "path": str(htpasswd)}}
+    if auth is not None:
+        config["auth"] = auth
     (place / "config.yml").write_text(json.dumps(config))
     with (place / "log").open("wb") as log:
         argv = ["docker-registry", "serve", str(place / "config.yml")]

@@ -24,6 +24,7 @@ from pipelines.runs import JobState
 from tests.fakes.background import free_port, wait_for
 from tests.fakes.images import RunningRegistry, needs, python_root, run, running_registry, skopeo, tree_image
 from tests.fakes.shops import Shop
+from tests.fakes.tokens import token_service
 
 pytestmark = pytest.mark.integration
 
@@ -190,7 +191,8 @@ def test_a_registry_with_passwords(base: str, store: ArtifactStore, tmp_path: Pa
     line = run("htpasswd", "-Bbn", "pusher", secret).strip()
     (tmp_path / "htpasswd").write_text(f"{line}\n")
     shop = Shop(tmp_path / "shop")
-    with running_registry(tmp_path / "private", htpasswd=tmp_path / "htpasswd") as private:
+    auth: dict[str, object] = {"htpasswd": {"realm": "test", "path": str(tmp_path / "htpasswd")}}
+    with running_registry(tmp_path / "private", auth=auth) as private:
         insecure = frozenset({private.host, base.partition("/")[0]})
         for given, ok in (("", False), ("wrong", False), (secret, True)):
             logins = logins_file(tmp_path, private.host, given)
@@ -208,6 +210,22 @@ def test_a_registry_with_passwords(base: str, store: ArtifactStore, tmp_path: Pa
             f"http://{private.host}/v2/team/shop/details/tags/list", auth=("pusher", secret), trust_env=False
         )
         assert len(tags.json()["tags"]) == 1
+
+
+def test_a_registry_with_tokens(base: str, store: ArtifactStore, tmp_path: Path) -> None:
+    shop = Shop(tmp_path / "shop")
+    with (
+        token_service(tmp_path, "pusher", "right") as tokens,
+        running_registry(tmp_path / "private", auth=tokens.configuration()) as private,
+    ):
+        insecure = frozenset({private.host, base.partition("/")[0]})
+        for given, ok in (("wrong", False), ("right", True)):
+            logins = logins_file(tmp_path, private.host, given)
+            made = packaging(store, private.host, base, logins, insecure=insecure)
+            result, log = shop.build(store, made, "details")
+            assert (result.state is JobState.SUCCEEDED) is ok, log
+        assert set(tokens.scopes) == {"repository:team/shop/details:pull,push"}
+        assert raw(private, f"team/shop/details/manifests/{result.artifact}").status_code == 401
 
 
 def logins_file(place: Path, host: str, password: str) -> Path:
