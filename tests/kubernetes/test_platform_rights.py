@@ -62,8 +62,8 @@ def test_the_documented_role_is_enough(cluster: Connection, namespace: str) -> N
 def test_without_one_of_its_rules_something_is_refused_by_name(cluster: Connection, namespace: str) -> None:
     role = documented_role()
     role["rules"] = [rule for rule in role["rules"] if rule["resources"] != ["poddisruptionbudgets"]]
-    with platform_on(worker(cluster, namespace, role), Layout(namespace=namespace)) as platform:
-        with pytest.raises(Rejected) as refused:
-            platform.apply(team())
+    kubeconfig = worker(cluster, namespace, role)
+    with platform_on(kubeconfig, Layout(namespace=namespace)) as platform, pytest.raises(Rejected) as refused:
+        platform.apply(team())
     assert refused.value.remedy.startswith("grant ")
     assert "policy/poddisruptionbudgets" in refused.value.remedy
