@@ -7,13 +7,14 @@ between. Neighbours: configuration (why some are let through), mesh.injection (w
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any
 
 import structlog
 
 from mesh.apiserver import ApiServer
-from mesh.errors import MeshError
+from mesh.errors import MeshError, NotFound
 from mesh.injection import Options, judge
 from mesh.injection.decision import CLUSTER_NAMESPACES, REVISION
 from mesh.model.pods import INJECT, SIDECAR_CONTAINER
@@ -69,9 +70,9 @@ class Patrol:
         """List what should have a sidecar; return those without. Raises as ApiServer does."""
         spared = {*CLUSTER_NAMESPACES, self._options.own_namespace}
         found: list[str] = []
-        for namespace in (await self._api.get("/api/v1/namespaces"))["items"]:
+        for namespace in await self._namespaces():
             name = namespace["metadata"]["name"]
-            if name in spared or (self._only and name not in self._only):
+            if name in spared:
                 continue
             enabled = (namespace["metadata"].get("labels") or {}).get(INJECT) == "enabled"
             selector = {} if enabled else {"labelSelector": f"{INJECT}=true"}
@@ -81,6 +82,16 @@ class Patrol:
         if found:
             remedy = "kubectl rollout restart their workloads"
             log.warning("pods run without their sidecar", count=len(found), pods=found[:SHOWN], remedy=remedy)
+        return found
+
+    async def _namespaces(self) -> list[Mapping[str, Any]]:
+        """All, or one by one those that were named: then no right over all is needed."""
+        if not self._only:
+            return list((await self._api.get("/api/v1/namespaces"))["items"])
+        found: list[Mapping[str, Any]] = []
+        for name in sorted(self._only):
+            with contextlib.suppress(NotFound):
+                found.append(await self._api.get(f"/api/v1/namespaces/{name}"))
         return found
 
     async def _pages(self, path: str, query: Mapping[str, str]) -> AsyncIterator[list[Mapping[str, Any]]]:

@@ -152,6 +152,14 @@ def test_a_pod_runs_with_its_sidecar(house: House, mode: str) -> None:
     assert f'"proxy": "{node}", "event": "proxy connected"' in house.mesh.log.read_text()
     answer = httpx.get(f"http://{pod['status']['podIP']}:8080/", trust_env=False, timeout=5)
     assert answer.json()["pod"] == pod["metadata"]["name"], "the application answers from outside of the mesh too"
+    fetch = f"http://{pod['status']['podIP']}:8080/fetch"
+    coloured = {"baggage": "color=alice"}
+
+    def through_the_mesh() -> bool:
+        told = httpx.get(fetch, params={"url": f"http://{mode}/"}, headers=coloured, trust_env=False, timeout=5)
+        return told.status_code == 200 and "X-Color" in told.text
+
+    wait_for("a call of the application by its sidecar, which restores all carriers of the colour", through_the_mesh)
     health = httpx.get(f"http://{pod['status']['podIP']}:15021/healthz/ready", trust_env=False, timeout=5)
     assert health.status_code == 200
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 from mesh.apiserver import ApiServer
+from mesh.errors import NotFound
 from mesh.injection import Options, inject
 from mesh.model.pods import INJECT
 from mesh.webhook.missed import Patrol, missed
@@ -48,6 +49,10 @@ async def test_all_pages_of_all_namespaces_are_read() -> None:
             if path.endswith("/namespaces"):
                 names = [namespace("shop", inject="enabled"), namespace("other"), namespace("colorlane")]
                 return {"items": [*names, namespace("kube-system")]}
+            if path.endswith("/namespaces/other"):
+                return namespace("other")
+            if path.endswith("/namespaces/gone"):
+                raise NotFound("no")
             if path.endswith("/other/pods"):
                 return {"items": [pod("two", "true")]}
             if "continue" in (query or {}):
@@ -62,4 +67,4 @@ async def test_all_pages_of_all_namespaces_are_read() -> None:
         "/api/v1/namespaces/other/pods",
     ]
     assert asked[-1][1] == {"labelSelector": f"{INJECT}=true", "limit": 500}
-    assert await Patrol(cast(ApiServer, Cluster()), OPTIONS, only_namespaces=["other"]).look() == ["other/two"]
+    assert await Patrol(cast(ApiServer, Cluster()), OPTIONS, only_namespaces=["other", "gone"]).look() == ["other/two"]
