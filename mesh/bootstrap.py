@@ -93,6 +93,7 @@ async def serve(settings: Settings) -> None:
             task.cancel()
         for server in servers:
             await server.stop(GRACE_SECONDS)
+        await parts.fleet.close()
         await parts.store.close()
 
 
