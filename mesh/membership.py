@@ -33,7 +33,7 @@ class Membership:
     def __init__(self, replicas: RedisReplicas, fleet: Fleet, telemetry: SharedTelemetry) -> None:
         self._replicas, self._fleet, self._telemetry = replicas, fleet, telemetry
         self._told = -1
-        self._frozen = self._away = False
+        self._frozen = self._away = self._left = False
 
     async def join(self) -> None:
         """Say that this replica is here, before it serves anyone; try until it is taken in."""
@@ -53,13 +53,16 @@ class Membership:
         self._frozen = True
 
     async def leave(self) -> None:
-        """Say that this replica is gone; without a word (Redis away) its lease says it."""
+        """Say that this replica is gone, for good; without a word (Redis away) its lease says it."""
+        self._left = True
         try:
             await self._replicas.leave()
         except Transient as error:
             log.warning("left without a word", reason=error.message)
 
     async def _beat(self) -> bool:
+        if self._left:
+            return True
         hub = self._fleet.hub
         arrivals, proxies = hub.arrivals, None
         if arrivals != self._told and not self._frozen:

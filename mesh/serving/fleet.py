@@ -46,6 +46,10 @@ class Peers(Protocol):
         """Return its answer, None when there is none."""
         ...
 
+    async def close(self) -> None:
+        """Close the connections."""
+        ...
+
 
 class Alone(Peers):
     """There are no others."""
@@ -53,6 +57,9 @@ class Alone(Peers):
     async def ask(self, url: str, path: str, query: Mapping[str, str]) -> Mapping[str, Any] | None:
         """Nobody answers."""
         return None
+
+    async def close(self) -> None:
+        """Nothing is open."""
 
 
 class Fleet:
@@ -72,6 +79,10 @@ class Fleet:
         now = self.hub.clock()
         for gateway, age in roll.gateways.items():
             self.hub.ledger.seen(gateway, now - age)
+
+    async def close(self) -> None:
+        """Close the connections to the others."""
+        await self._peers.close()
 
     # This replica's part
 

@@ -33,6 +33,9 @@ class Other:
         }
         self.asked: list[tuple[str, Mapping[str, str]]] = []
 
+    async def close(self) -> None:
+        self.account = None
+
     async def ask(self, url: str, path: str, query: Mapping[str, str]) -> Mapping[str, Any] | None:
         self.asked.append((path, query))
         if path == "proxies":
