@@ -44,6 +44,7 @@ from pipelines.specs import SPEC_FILE, ImageSpec, ServiceSpec
 VERSION = "image/1"  # raise it when equal sources give another image: all keys change
 NO_REGISTRY = "colorlane.local"  # no host: images are loaded from files, and found by digest
 LOAD_TIMEOUT = 600.0  # seconds of the command that loads an image's file
+TOLD = 3.0  # seconds of waiting for a registry from which on the log says so
 SCRATCH = "scratch"
 DOCKERFILE = "Dockerfile"
 
@@ -120,7 +121,7 @@ class ImagePackaging:
 
         def check(halt: Halt) -> None:
             try:
-                with closing(self._registry(reference, halt)) as registry:
+                with closing(self._registry(reference, halt, log)) as registry:
                     registry.manifest(reference.repository, reference.digest)
             except NotFound:
                 raise
@@ -152,7 +153,7 @@ class ImagePackaging:
         if named == SCRATCH:
             return empty_base(self._options.platform)
         reference = parse_reference(self._options.bases.get(named, named))
-        registry = opened.enter_context(closing(self._registry(reference, halt)))
+        registry = opened.enter_context(closing(self._registry(reference, halt, log)))
         base = pull_base(registry, reference, self._options.platform, self._blobs)
         log.note(f"base {reference} is {base.digest}")
         return base
@@ -185,7 +186,7 @@ class ImagePackaging:
         record = ImageRecord(image.digest, name, image.size, not self._options.repository, base, request.revision)
         if self._options.repository:
             place = parse_reference(name)
-            with closing(self._registry(place, halt)) as registry:
+            with closing(self._registry(place, halt, log)) as registry:
                 tag = f"{request.revision[:12]}-{image.digest[7:15]}"  # unique, for registries with immutable tags
                 pushed = push_image(registry, place.repository, image, tag)
             log.note(f"pushed {name}@{image.digest}, {image.size / 1e6:.1f} MB: {pushed}")
@@ -210,9 +211,14 @@ class ImagePackaging:
             remedy = "Try the command of COLORLANE_IMAGE_LOAD by hand"
             raise RedBuild(f"loading the image {how}; last words: {log.last_line() or 'none'}. {remedy}")
 
-    def _registry(self, reference: Reference, halt: Halt) -> Registry:
+    def _registry(self, reference: Reference, halt: Halt, log: Log) -> Registry:
+        def pause(seconds: float) -> None:
+            if seconds >= TOLD:
+                log.note(f"registry {reference.registry} is away or busy: asked again in {seconds:.0f} s")
+            halt.pause(seconds)
+
         insecure = reference.registry in self._options.insecure
-        return Registry(reference, self._credentials, insecure=insecure, going=halt.check, pause=halt.pause)
+        return Registry(reference, self._credentials, insecure=insecure, going=halt.check, pause=pause)
 
 
 def _make_writable(tree: Path) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pipelines.artifacts import ArtifactStore, StagedTree
 from pipelines.builders.process import ProcessBuilder
-from pipelines.errors import Broken, Rejected
+from pipelines.errors import Broken, Rejected, Transient
 from pipelines.git import Git
 from pipelines.logs import JobLog
 from pipelines.plans import BUILDER, Tree, content_key, watched_files
@@ -135,6 +135,9 @@ class _Job:
         try:
             with self._store.workspace() as workspace:
                 artifact = self._make(workspace)
+        except Transient as error:
+            self._log.note(f"{error.message}; the job is tried again")
+            raise
         except _Failed as failed:
             self._log.note(failed.message)
             return JobResult(failed.state, message=failed.message, seconds=time.monotonic() - started)

@@ -23,7 +23,8 @@ from pipelines.images.model import DOCKER_INDEX, DOCKER_MANIFEST, INDEX, MANIFES
 from pipelines.images.references import Reference
 from pipelines.images.tokens import answer, read_challenge
 
-ATTEMPTS = 4
+ATTEMPTS = 12  # over about four minutes: giving up means to build again
+LONGEST_PAUSE = 30.0  # seconds between two
 TIMEOUT = httpx.Timeout(60.0, connect=10.0)
 MAX_MANIFEST = 4 * 1024 * 1024  # the specification's limit
 _ACCEPT = ", ".join((MANIFEST, INDEX, DOCKER_MANIFEST, DOCKER_INDEX))
@@ -183,7 +184,8 @@ class Registry:
     def _wait(self, attempt: int, error: Transient) -> None:
         if attempt == ATTEMPTS - 1:
             raise error
-        self._pause(max(0.25 * 4**attempt, min(error.retry_after, 30.0) if "429" in error.message else 0.0))
+        asked = error.retry_after if "answered" in error.message else 0.0  # by a Retry-After header
+        self._pause(min(max(0.25 * 4**attempt, asked), LONGEST_PAUSE))
 
     def _failure(self, reply: httpx.Response, path: str) -> Rejected | Transient:
         status = reply.status_code

@@ -92,11 +92,13 @@ class RunningRegistry:
 
 
 @contextmanager
-def running_registry(place: Path, *, auth: dict[str, object] | None = None) -> Iterator[RunningRegistry]:
+def running_registry(
+    place: Path, *, host: str = "", auth: dict[str, object] | None = None
+) -> Iterator[RunningRegistry]:
     """Run a registry below `place` until the end of the block."""
     needs("docker-registry")
     place.mkdir(parents=True, exist_ok=True)
-    host = f"127.0.0.1:{free_port()}"
+    host = host or f"127.0.0.1:{free_port()}"
     config: dict[str, object] = {
         "version": 0.1,
         "log": {"level": "info"},

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import urllib.request
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
@@ -339,3 +340,23 @@ def test_a_build_that_is_canceled_leaves_no_image(
     if result.state is not JobState.SUCCEEDED:  # it may have been faster than the question
         assert result.state is JobState.CANCELED, text
         assert not any((tmp_path / "state" / "artifacts" / "images").glob("*.tar"))
+
+
+def test_a_registry_that_comes_back_is_waited_for(base: str, store: ArtifactStore, tmp_path: Path) -> None:
+    """The push begins while nobody listens; the registry starts when the log says that it is away."""
+    shop = Shop(tmp_path / "shop")
+    host = f"127.0.0.1:{free_port()}"
+    insecure = frozenset({host, base.partition("/")[0]})
+    log = tmp_path / "details.log"
+    started: list[RunningRegistry] = []
+    with ExitStack() as opened:
+
+        def keep_going() -> bool:
+            if "away or busy" in (log.read_text() if log.exists() else "") and not started:
+                started.append(opened.enter_context(running_registry(tmp_path / "late", host=host)))
+            return True
+
+        made = packaging(store, host, base, insecure=insecure)
+        result, text = shop.build(store, made, "details", keep_going)
+        assert result.state is JobState.SUCCEEDED, text
+        assert "away or busy" in text

@@ -19,7 +19,7 @@ from pipelines.images.model import INDEX, MANIFEST, Image, digest_of
 from pipelines.images.pull import pull_base
 from pipelines.images.push import push_image
 from pipelines.images.references import parse_reference
-from pipelines.images.registry import Registry
+from pipelines.images.registry import ATTEMPTS, LONGEST_PAUSE, Registry
 from pipelines.images.tokens import Challenge, read_challenge
 
 PLATFORM = "linux/amd64"
@@ -289,9 +289,11 @@ def test_trouble_that_stays_is_transient(memory: Memory, image: Image) -> None:
         raise httpx.ConnectError("connection refused")
 
     memory.trouble = away
+    pauses: list[float] = []
     with pytest.raises(Transient, match=r"registry r\.io is away"):
-        push_image(registry(memory), "team/a", image)
-    assert len(memory.asked) == 4
+        push_image(registry(memory, pauses=pauses), "team/a", image)
+    assert len(memory.asked) == ATTEMPTS
+    assert max(pauses) == LONGEST_PAUSE
 
 
 def test_what_is_not_there_is_named(memory: Memory, tmp_path: Path) -> None:
