@@ -41,8 +41,7 @@ from mesh.telemetry.shared import SharedTelemetry
 from mesh.telemetry.shelf import RedisShelf
 
 if TYPE_CHECKING:
-    from mesh.sources.kubernetes.catalogue import Update
-    from mesh.sources.kubernetes.registry import Registry
+    from mesh.following import Cluster
 
 GRACE_SECONDS = 0.2
 SWEEP_SECONDS = 5.0
@@ -65,7 +64,7 @@ class Parts:
     doors: Doors
     discovery: DiscoveryService
     membership: Membership | None = None
-    registry: Registry | None = None
+    cluster: Cluster | None = None
     loaded: asyncio.Event = field(default_factory=asyncio.Event)
     running: list[asyncio.Task[None]] = field(default_factory=list)
 
@@ -76,6 +75,8 @@ class Parts:
             work.append(self.membership.keep())
         if isinstance(self.telemetry, SharedTelemetry):
             work.append(self.telemetry.pass_on())
+        if self.cluster is not None:
+            work.append(self.cluster.gateway_api.run())
         return work
 
 
@@ -126,11 +127,11 @@ async def _start(parts: Parts, opening: Opening, servers: list[Any], tasks: asyn
 
 async def _load(parts: Parts, tasks: asyncio.TaskGroup) -> None:
     """Follow the store and the registry; return when both are loaded whole."""
-    hub, store, registry, loaded = parts.hub, parts.store, parts.registry, parts.loaded
+    hub, store, cluster, loaded = parts.hub, parts.store, parts.cluster, parts.loaded
 
     async def reload() -> None:
         world = await store.load()
-        hub.apply(world.keeping_endpoints(hub.world, REGISTRY_NODE) if registry else world, store.position)
+        hub.apply(world.keeping_endpoints(hub.world, REGISTRY_NODE) if cluster else world, store.position)
         loaded.set()
 
     def apply(change: Change) -> None:
@@ -138,16 +139,17 @@ async def _load(parts: Parts, tasks: asyncio.TaskGroup) -> None:
 
     parts.running.append(tasks.create_task(store.follow(apply, reload)))
     await loaded.wait()
-    if registry is not None:
-        parts.running.append(tasks.create_task(registry.run()))
-        await registry.wait_synced()
+    if cluster is not None:
+        parts.doors.registry = lambda: cluster.registry.view(time.monotonic())
+        parts.running.append(tasks.create_task(cluster.registry.run()))
+        await cluster.registry.wait_synced()
 
 
 def _waiting_for(parts: Parts) -> list[str]:
     """What a mesh that is not ready waits for, in words for people."""
     if not parts.loaded.is_set():
         return ["Redis: not loaded yet"]
-    return list(parts.registry.condition().troubles) if parts.registry else []
+    return list(parts.cluster.registry.condition().troubles) if parts.cluster else []
 
 
 def _parts(settings: Settings) -> Parts:
@@ -155,12 +157,10 @@ def _parts(settings: Settings) -> Parts:
     hub = Hub(World(), lease=settings.weights_lease, absence=settings.gateway_absence)
     door, doors = _door(settings), Doors(settings.mesh_token)
     discovery = DiscoveryService(hub, door)
-    registry = _registry(settings, hub)
-    if registry is not None:
-        doors.registry = lambda: registry.view(time.monotonic())
     if not settings.mesh_advertise:
-        telemetry = Telemetry(RedisShelf(store.client), time.time, door)
-        return Parts(settings, store, hub, Fleet(hub), telemetry, telemetry, doors, discovery, registry=registry)
+        telemetry, fleet = Telemetry(RedisShelf(store.client), time.time, door), Fleet(hub)
+        cluster = _cluster(settings, fleet)
+        return Parts(settings, store, hub, fleet, telemetry, telemetry, doors, discovery, cluster=cluster)
     name, peers = new_name(), HttpPeers(settings.mesh_token)
     counts = Telemetry(RedisShelf(store.client, leader=(LEADER, name)), time.time)
     shared = SharedTelemetry(counts, name, peers, time.monotonic, door)
@@ -168,21 +168,18 @@ def _parts(settings: Settings) -> Parts:
     fleet = Fleet(hub, peers, name)
     replicas = RedisReplicas(store.client, name, settings.mesh_advertise.rstrip("/"))
     membership = Membership(replicas, fleet, shared)
-    return Parts(settings, store, hub, fleet, counts, shared, doors, discovery, membership, registry)
+    return Parts(settings, store, hub, fleet, counts, shared, doors, discovery, membership, _cluster(settings, fleet))
 
 
-def _registry(settings: Settings, hub: Hub) -> Registry | None:
+def _cluster(settings: Settings, fleet: Fleet) -> Cluster | None:
     """Return the cluster that endpoints come from; None where they are told over the HTTP API."""
     if settings.registry == "redis":
         return None
     from mesh.apiserver import ApiServer
-    from mesh.sources.kubernetes.registry import Registry
-
-    def apply(update: Update) -> None:
-        hub.apply(hub.world.with_endpoints(update.present, update.gone).with_ports(update.ports))
+    from mesh.following import Cluster
 
     namespaces = [name for name in settings.watch_namespaces.replace(" ", "").split(",") if name]
-    return Registry(ApiServer(settings.kubeconfig), apply, clock=time.monotonic, namespaces=namespaces)
+    return Cluster(ApiServer(settings.kubeconfig), fleet, time.monotonic, namespaces)
 
 
 def _door(settings: Settings) -> Any:

@@ -34,12 +34,16 @@ class Fallback(StrEnum):
 
 @dataclass(frozen=True)
 class Namespace:
-    """A project at the gateway: `domain` and its sub-domains lead to the entry service. No domain: not exposed."""
+    """A project at the gateway: `domain` and its sub-domains lead to the entry service. No domain: not exposed.
+
+    `source`: the object of a cluster that says so; "" where it was asked for over the HTTP API.
+    """
 
     name: str
     domain: str
     entry_service: str
     entry_port: int
+    source: str = ""
 
 
 @dataclass(frozen=True)

@@ -49,6 +49,13 @@ class World:
         )
         return world._with_ports_of([key for key in self.ports if key[0] == name])
 
+    def with_sourced(self, namespaces: Iterable[Namespace]) -> World:
+        """Make these the namespaces that a cluster's objects expose; what was asked for over the HTTP API stands."""
+        asked = {name: each for name, each in self.namespaces.items() if not each.source}
+        exposed = {name: each for name, each in asked.items() if each.domain}
+        merged = {**asked, **{each.name: each for each in namespaces}, **exposed}
+        return self if merged == self.namespaces else replace(self, namespaces=merged)
+
     def with_environment(self, environment: Environment) -> World:
         """Make a colour known, or change its base or fallback."""
         return replace(
@@ -93,9 +100,11 @@ class World:
         return replace(self, ports={**self.ports, **found}) if found else self
 
     def keeping_endpoints(self, before: World, node_prefix: str) -> World:
-        """Return this world with those endpoints of an earlier one that nodes of this prefix registered."""
+        """Return this world with what an earlier one knew from a cluster: endpoints that nodes of this prefix
+        registered, and namespaces that objects expose."""
         kept = [each for each in before.endpoints.values() if each.node.startswith(node_prefix)]
-        return self.with_endpoints(kept).with_ports(before.ports)
+        sourced = [each for each in before.namespaces.values() if each.source]
+        return self.with_endpoints(kept).with_ports(before.ports).with_sourced(sourced)
 
     def reweighted_since(self, before: World) -> list[Intent] | None:
         """Return the intents with new weights if nothing else differs from an earlier world; None if more does.

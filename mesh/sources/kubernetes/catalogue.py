@@ -93,6 +93,11 @@ class Catalogue:
         """How much is known."""
         return {"services": len(self._services), "pods": len(self._pods), "endpoints": len(self.endpoints)}
 
+    def service(self, namespace: str, name: str) -> tuple[str, frozenset[int]] | None:
+        """Return the mesh's namespace of a Service of a Kubernetes namespace, and its ports."""
+        found = self._services.get((namespace, name))
+        return (found.namespace, frozenset(port.port for port in found.ports)) if found else None
+
     # Records in
 
     def _put_service(self, name: Name, record: Record | None) -> None:

@@ -86,7 +86,15 @@ class Node:
     locality: str
 
 
-Record = Service | Slice | Pod | Node
+@dataclass(frozen=True, slots=True)
+class Thing:
+    """A configuration object: there are few of these, so it is kept as it is, but for what says who wrote it."""
+
+    name: Name
+    item: Json
+
+
+Record = Service | Slice | Pod | Node | Thing
 
 
 def read_service(item: Json) -> Service | None:
@@ -142,6 +150,13 @@ def read_node(item: Json) -> Node | None:
     return Node(_name(item), "/".join(part for part in (labels.get(REGION), labels.get(ZONE)) if part))
 
 
+def read_thing(item: Json) -> Thing | None:
+    """Return what is kept of a configuration object: its identity, spec and status."""
+    kept = ("name", "namespace", "generation", "creationTimestamp")
+    metadata = {key: item["metadata"][key] for key in kept if key in item["metadata"]}
+    return Thing(_name(item), {"metadata": metadata, "spec": item.get("spec") or {}, "status": item.get("status")})
+
+
 @dataclass(frozen=True)
 class Kind:
     """A kind that is watched. `read`: its object, trimmed; None where it does not concern the mesh."""
@@ -160,6 +175,10 @@ SERVICES: Final = Kind("services", "/api/v1", read_service)
 SLICES: Final = Kind("endpointslices", "/apis/discovery.k8s.io/v1", read_slice)
 PODS: Final = Kind("pods", "/api/v1", read_pod)
 NODES: Final = Kind("nodes", "/api/v1", read_node, namespaced=False)
+GATEWAY_API: Final = "/apis/gateway.networking.k8s.io/v1"
+CLASSES: Final = Kind("gatewayclasses", GATEWAY_API, read_thing, namespaced=False)
+GATEWAYS: Final = Kind("gateways", GATEWAY_API, read_thing)
+ROUTES: Final = Kind("httproutes", GATEWAY_API, read_thing)
 
 
 def _name(item: Json) -> Name:

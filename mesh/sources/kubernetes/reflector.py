@@ -16,7 +16,7 @@ from typing import Any, Final, Protocol
 import structlog
 
 from mesh.apiserver import Denied, Gone
-from mesh.errors import MeshError, Transient
+from mesh.errors import MeshError, NotFound, Transient
 from mesh.sources.kubernetes.mirror import Changes, Mirror
 from mesh.sources.kubernetes.objects import Json
 
@@ -26,6 +26,7 @@ SILENCE_SECONDS: Final = 150.0  # bookmarks come each minute; a connection witho
 RESYNC_SECONDS: Final = (3000.0, 4200.0)  # a list now and then, should an event ever have been lost
 FIRST_PAUSE: Final = 0.2
 LONGEST_PAUSE: Final = 15.0
+ABSENT_SECONDS: Final = 60.0
 
 log = structlog.get_logger("mesh.registry")
 
@@ -49,6 +50,7 @@ class Server(Protocol):
 class Reflector:
     """`on_changes` hears of what differs after each list and event; of nothing, too, when a list is in or was denied.
 
+    `patient`: the mesh can do without; where the kind or the right to see it is not there, it asks once a minute.
     `trouble`: why the copy may be stale, "" while the API server answers; `since`: seconds of `clock` when that began.
     """
 
@@ -61,6 +63,7 @@ class Reflector:
         *,
         clock: Callable[[], float],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        patient: bool = False,
     ) -> None:
         self.path = path
         self.mirror = mirror
@@ -71,6 +74,7 @@ class Reflector:
         self._on_changes = on_changes
         self._clock = clock
         self._sleep = sleep
+        self._patient = patient
         self._chance = random.Random()  # noqa: S311 - spreads requests, guards no secret
         self._resync_at = 0.0
         self._failures = 0
@@ -146,4 +150,6 @@ class Reflector:
         longest = min(FIRST_PAUSE * 2**self._failures, LONGEST_PAUSE)
         self._failures = min(self._failures + 1, 10)
         asked = error.retry_after if isinstance(error, Transient) and not isinstance(error, Gone) else 0.0
+        if self._patient and isinstance(error, (NotFound, Denied)):  # no such kind here, and hardly soon
+            asked = ABSENT_SECONDS
         await self._sleep(max(longest, asked if asked > 1.0 else 0.0) * self._chance.uniform(0.5, 1.0))
