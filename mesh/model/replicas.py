@@ -1,6 +1,6 @@
 """Replicas: the mesh processes that serve one fleet of proxies, as one of them sees the others. Pure.
 
-Neighbours: sources.replicas (the roll is kept in Redis), serving.fleet (asks the others), telemetry (the leader counts).
+Neighbours: sources.replicas (the roll is kept in Redis), serving.fleet (asks the others), telemetry (leader counts).
 """
 
 from __future__ import annotations
