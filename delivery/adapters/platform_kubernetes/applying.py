@@ -13,7 +13,7 @@ import structlog
 
 from delivery.adapters.platform_kubernetes import floors, shared
 from delivery.adapters.platform_kubernetes.api import Api
-from delivery.adapters.platform_kubernetes.fence import Ledger, check_live, older, turns
+from delivery.adapters.platform_kubernetes.fence import Ledger, check_live, turns
 from delivery.adapters.platform_kubernetes.layout import Layout
 from delivery.adapters.platform_kubernetes.names import OBJECTS, TAKEN, namespace_of
 from delivery.adapters.platform_kubernetes.objects import LISTED, Object, Plan
@@ -146,7 +146,8 @@ def _let_go(api: Api, plan: Plan, deployment: Object, uid: str) -> Object:
     for _ in turns(place(deployment)):
         live = api.get("Deployment", plan.namespace, plan.name)
         if live is None or live["metadata"]["uid"] != uid:
-            raise older(plan.key, plan.generation, plan.generation)
+            # By a removal, which the next attempt finds noted, or by hand, which it repairs.
+            raise Transient(f"{place(deployment)} was deleted while it was being applied")
         _check(live, plan)
         try:
             return api.apply(with_metadata(deployment, uid=uid, resourceVersion=live["metadata"]["resourceVersion"]))

@@ -24,7 +24,7 @@ from delivery.adapters.platform_kubernetes.names import (
     workload_name,
 )
 from delivery.adapters.platform_kubernetes.refusals import Refused
-from delivery.errors import Conflict, Transient
+from delivery.errors import Conflict, Rejected, Transient
 from delivery.workloads import WorkloadKey
 
 LEDGER = "colorlane-generations"
@@ -49,11 +49,11 @@ def turns(what: str) -> Iterator[int]:
 
 
 def check_live(deployment: Object, key: WorkloadKey, generation: int) -> None:
-    """Raise Conflict when the Deployment is of a newer run or of another workload."""
+    """Raise Conflict when the Deployment is of a newer run, Rejected when it is of another workload."""
     name = workload_name(key)
     labels = deployment["metadata"].get("labels") or {}
     if any(labels.get(label) != value for label, value in identity(key).items()):
-        raise Conflict(
+        raise Rejected(
             f"Deployment/{name} exists and is not of this workload",
             field="manifests",
             value=name,

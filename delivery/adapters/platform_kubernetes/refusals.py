@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from delivery.errors import ColorlaneError, Conflict, NotFound, Rejected, Transient
+from delivery.errors import ColorlaneError, Rejected, Transient
 
 UNAUTHORIZED, FORBIDDEN, NOT_FOUND, CONFLICT, GONE, INVALID, TOO_MANY = 401, 403, 404, 409, 410, 422, 429
 SERVER_ERROR = 500
@@ -72,16 +72,19 @@ class Refused(Exception):
 
 
 def explained(refused: Refused, place: str) -> ColorlaneError:
-    """Return what delivery raises for a refusal; `place` names the object, e.g. `Deployment/reviews-1 in shop`."""
+    """Return what delivery raises for a refusal; `place` names the object, e.g. `Deployment/reviews-1 in shop`.
+
+    Never Conflict: to a flow that means a newer run, which only the fence can tell.
+    """
     said = f"{place}: {refused.message}"
     if refused.passing:
         return Transient(f"the Kubernetes API server answers {refused.code}: {said}", retry_after=refused.retry_after)
     if refused.code == NOT_FOUND:
-        return NotFound(
+        return Rejected(
             said, field="manifests", value=place, remedy="install what it needs in the cluster, or leave it out"
         )
     if refused.code == CONFLICT:
-        return Conflict(said, field="resourceVersion", remedy="try again")
+        return Transient(f"it has changed while it was being written: {said}")
     if refused.code == FORBIDDEN:
         return Rejected(said, field="rights" if _WHO.search(refused.message) else "admission", remedy=_remedy(refused))
     return Rejected(

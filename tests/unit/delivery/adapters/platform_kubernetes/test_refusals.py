@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from delivery.adapters.platform_kubernetes.refusals import Refused, explained
-from delivery.errors import ColorlaneError, Conflict, NotFound, Rejected, Transient
+from delivery.errors import ColorlaneError, Rejected, Transient
 
 
 def refusal(code: int, message: str = "no", *causes: dict[str, str], retry_after: str = "") -> Refused:
@@ -21,8 +21,8 @@ def refusal(code: int, message: str = "no", *causes: dict[str, str], retry_after
         (refusal(500, "failed to create typed patch object (...): .spec.foo: field not declared in schema"), Rejected),
         (refusal(503), Transient),
         (refusal(403, "x is being terminated", {"reason": "NamespaceTerminating"}), Transient),
-        (refusal(404), NotFound),
-        (refusal(409), Conflict),
+        (refusal(404), Rejected),
+        (refusal(409), Transient),
         (refusal(422), Rejected),
     ],
 )
