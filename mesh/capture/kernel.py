@@ -127,10 +127,10 @@ def _saved(family: iptables.Family) -> str:
 
 def _verify(options: Options, backend: Backend) -> None:
     """Raise `Rejected` unless the rules are in force: some kernels take them, and do nothing."""
-    expected = ("redirect to :", "") if backend is Backend.NFT else ("--to-ports ", "")
-    rules = show()
+    redirect = "redirect to :" if backend is Backend.NFT else "--to-ports "
+    rules = show().split("\n")
     for port in filter(None, (options.outbound, options.inbound, options.dns)):
-        if f"{expected[0]}{port}" not in rules:
+        if not any(line.endswith(f"{redirect}{port}") for line in rules):
             raise Rejected(f"{backend} took the rules, but none for port {port} is in force", remedy="try --backend")
     if options.outbound and not options.include_outbound_cidrs and _redirects(options.outbound) is False:
         clean()
