@@ -9,7 +9,7 @@ from pathlib import Path
 import yaml
 
 from pipelines.specs import parse_spec
-from tests.architecture.test_kustomize import kubectl
+from tests.architecture.overlays import kubectl
 from tests.docs import quickstart
 
 

@@ -104,11 +104,15 @@ def _console() -> Iterator[Ask]:
 
 
 def _mesh() -> Iterator[Ask]:
-    for kind in ("services", "pods", "nodes", "endpointslices.discovery.k8s.io"):
+    for kind in ("services", "pods", "nodes", "namespaces", "endpointslices.discovery.k8s.io"):
         for verb in READ:
             yield Ask("mesh", verb, kind, True)
         for verb in WRITE:
             yield Ask("mesh", verb, kind, False, "bookshop")
+    for kind in ("gatewayclasses", "gateways", "httproutes"):
+        yield Ask("mesh", "watch", f"{kind}.gateway.networking.k8s.io", True)
+        yield Ask("mesh", "patch", f"{kind}/status.gateway.networking.k8s.io", True, "bookshop")
+        yield Ask("mesh", "patch", f"{kind}.gateway.networking.k8s.io", False, "bookshop")
     yield Ask("mesh", "create", "tokenreviews.authentication.k8s.io", True)
     for verb in ("get", "update"):
         yield Ask("mesh", verb, "secrets", True, "colorlane", "colorlane-mesh-ca")
@@ -125,13 +129,10 @@ def _mesh() -> Iterator[Ask]:
 
 def _controller() -> Iterator[Ask]:
     for kind in ("rollouts.colorlane.dev", "environments.colorlane.dev"):
-        for verb in (*READ, *WRITE, "update"):
+        for verb in (*READ, *WRITE):
             yield Ask("controller", verb, kind, True, "bookshop")
         yield Ask("controller", "patch", f"{kind.replace('.', '/status.', 1)}", True, "bookshop")
         yield Ask("api", "patch", kind, False, "bookshop")
-    leases = "leases.coordination.k8s.io"
-    yield Ask("controller", "create", leases, True, "colorlane")
-    yield Ask("controller", "update", leases, True, "colorlane", "colorlane-controller")
-    yield Ask("controller", "update", leases, False, "colorlane", "somebody-else-s")
-    yield Ask("controller", "create", leases, False, "kube-system")
+    yield Ask("controller", "create", "events", True, "bookshop")
     yield Ask("controller", "list", "pods", False, "bookshop")
+    yield Ask("controller", "create", "leases.coordination.k8s.io", False, "kube-system")
