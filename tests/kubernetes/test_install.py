@@ -20,7 +20,7 @@ from tests.kubernetes.cluster import Cluster
 from tests.kubernetes.connection import KubectlFailed
 from tests.kubernetes.rights import Ask, allowed, production
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(300), pytest.mark.xdist_group("kubernetes")]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(600), pytest.mark.xdist_group("kubernetes")]
 
 NAMESPACE = "colorlane"
 PART = "app.kubernetes.io/part-of=colorlane"
