@@ -53,7 +53,7 @@ class Options:
     mesh_address: str = "colorlane-mesh.colorlane.svc"
     mesh_port: int = 15010
     own_namespace: str = "colorlane"
-    concurrency: int = 2
+    concurrency: int = 1  # the route receipt of nested hops is joined in one thread's memory (colour.lua)
     drain_seconds: int = 5
     native_sleep: bool = True
     cpu: str = "20m"
