@@ -7,7 +7,7 @@
 ARG BASE=python:3.12.12-slim-bookworm
 
 FROM ${BASE} AS build
-# demo: Node, for builds and applications written in JavaScript. Without it the image is a third smaller.
+# demo: Node, for builds and applications written in JavaScript. Without it the image is a sixth smaller.
 ARG EXTRAS=demo,postgres
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore \
     PIP_CERT=/etc/ssl/certs/ca-certificates.crt

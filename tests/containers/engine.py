@@ -16,7 +16,7 @@ from pathlib import Path
 
 STARTS_WITHIN = 60.0  # seconds
 COMPOSE = "github.com/docker/compose/v2@v2.40.3"
-REMEDY = "run `python -m tests.containers.run` as root, with Debian's docker.io and debootstrap installed"
+REMEDY = "run `python -m tests.containers.run` as root, with a Docker engine and debootstrap installed"
 
 
 def missing(environment: Mapping[str, str] | None = None) -> str:
