@@ -23,7 +23,7 @@ from tests.kubernetes import assets, images, node_config
 from tests.kubernetes.cluster import Cluster, hold, options
 from tests.kubernetes.credentials import certificate_user, write_kubeconfig
 from tests.kubernetes.node_config import MACHINE, NAME, NODE, PAUSE, PLUGINS, POD_SUBNET
-from tests.kubernetes.programs import Process
+from tests.kubernetes.programs import SERVICE_RANGE, Process
 
 CONTROL_GROUPS = Path("/sys/fs/cgroup")
 PROGRAMS = ("kubelet", "kube-proxy", "coredns", "pod")  # of `build_assets --node`
@@ -94,7 +94,11 @@ class Link:
         self.run("ip", "link", "set", "eth0", "up")
         self.run("ip", "route", "add", "default", "via", MACHINE)
         self.run("sh", "-c", "echo 1 >/proc/sys/net/ipv4/ip_forward")
-        run("ip", "route", "add", POD_SUBNET, "via", NODE, "dev", LINK)
+        for subnet in (
+            POD_SUBNET,
+            SERVICE_RANGE,
+        ):  # the latter for the API server, which calls webhooks by their Service
+            run("ip", "route", "add", subnet, "via", NODE, "dev", LINK)
 
 
 class RealNode:
@@ -126,7 +130,19 @@ class RealNode:
 
     def load(self, archive: Path) -> None:
         """Import a `docker save` or OCI archive; pods use it with `imagePullPolicy: Never` or `IfNotPresent`."""
-        self._link.run("ctr", f"--address={self._socket}", "--namespace=k8s.io", "images", "import", str(archive))
+        run(*self.load_command(str(archive)))
+
+    def load_command(self, archive: str) -> list[str]:
+        """Return the command that `load` runs."""
+        return self._link.command(
+            *("ctr", f"--address={self._socket}", "--namespace=k8s.io", "images", "import", archive)
+        )
+
+    def trust(self, registry: str) -> None:
+        """Let containerd pull from a registry without TLS, `host:port`; containerd looks at each pull."""
+        folder = node_config.registries(self._directory) / registry
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "hosts.toml").write_text(f'server = "http://{registry}"\n[host."http://{registry}"]\n')
 
     def stop(self) -> None:
         """End node and pods, and remove the control groups."""

@@ -40,12 +40,19 @@ address = "{socket}"
 [plugins."io.containerd.grpc.v1.cri"]
 sandbox_image = "{PAUSE}"
 restrict_oom_score_adj = true
+[plugins."io.containerd.grpc.v1.cri".registry]
+config_path = "{registries(directory)}"
 [plugins."io.containerd.grpc.v1.cri".cni]
 bin_dir = "{plugins}"
 conf_dir = "{directory}/cni"
 [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
 runtime_type = "io.containerd.runc.v2"
 """
+
+
+def registries(directory: Path) -> Path:
+    """Return the folder where containerd looks for how to speak to a registry, `<host:port>/hosts.toml`."""
+    return directory / "registries"
 
 
 def kubelet(cluster: Cluster, directory: Path, socket: Path) -> dict[str, Any]:
