@@ -16,7 +16,7 @@ __all__ = ["colorlane", "house"]
 PAGE = Path(__file__).parents[2] / "docs" / "console.md"
 
 
-def test_every_command_works(house: House, colorlane) -> None:  # noqa: F811  a fixture is asked for by its name
+def test_every_command_works(house: House, colorlane) -> None:
     row = house.environment()
     house.store.environments.save(replace(row, workloads={"reviews": "v1"}))
     key = WorkloadKey("bookshop", "reviews", "alice", "v1")
