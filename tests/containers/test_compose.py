@@ -21,7 +21,7 @@ from tests.containers import engine
 from tests.containers.composed import Composed
 
 pytestmark = [pytest.mark.containers, pytest.mark.xdist_group("containers"), pytest.mark.timeout(2400)]
-CHAPTERS = (first_push, preview, canary, rollback, chaos)
+CHAPTERS = (first_push, preview, canary, chaos)
 SWITCH = "COLORLANE_TEST_CONTAINERS"
 PATIENCE = 3  # times as long as the demo: two engines' worth of processes, and gates that take noise for what it is
 
@@ -101,7 +101,7 @@ def test_the_main_job_is_done_on_it(stage: Stage) -> None:
     for chapter in CHAPTERS:
         chapter.play(stage)
     assert [claim for claim in stage.ledger.claims if not claim.ok] == []
-    assert len(stage.ledger.claims) >= 20
+    assert len(stage.ledger.claims) >= 15
 
 
 def test_a_deleted_branch_leaves_no_environment(stage: Stage) -> None:
@@ -135,3 +135,10 @@ def test_what_was_delivered_survives_a_restart_of_everything(service: Composed, 
         return answer.status == 200 and version_at(answer, "reviews") == ("", before["reviews"])
 
     wait_for("the page to answer as before", answers, 90)
+
+
+def test_bad_versions_are_rolled_back(stage: Stage) -> None:
+    """The slow one needs a machine on which requests are not slow anyway: else the gate cannot tell, and says so."""
+    before = len(stage.ledger.claims)
+    rollback.play(stage)
+    assert [claim for claim in stage.ledger.claims[before:] if not claim.ok] == []
