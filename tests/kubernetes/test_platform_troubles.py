@@ -228,7 +228,8 @@ def test_a_restarted_api_server_is_found_again(own_cluster: Cluster, namespace: 
         own_cluster.kubectl("annotate", "deployment", "reviews-alice-v1", "a=b", f"--namespace={namespace}")
         own_cluster.compact()
         platform.apply(replace(spec, generation=2, replicas=2))
-        assert until(platform, spec.key, Health.READY).wanted == 2
+        # The fake nodes have lost their watches too, and take their time to try again.
+        assert until(platform, spec.key, Health.READY, 90.0).wanted == 2
         wait_for("the watches", lambda: platform.readings.current)
         platform.remove(spec.key, 3)
         until(platform, spec.key, Health.ABSENT)
