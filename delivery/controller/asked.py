@@ -23,7 +23,7 @@ ANNOTATIONS = (OPERATION, BY, REASON, FOR)
 
 @dataclass(frozen=True)
 class Asked:
-    """`step` counts from 0, as rollouts do; `duration` is that of `extend`."""
+    """`step` counts from 0, as rollouts do, None when it is not named; `duration` is that of `extend`."""
 
     verb: str
     by: str
@@ -52,6 +52,12 @@ def asked(object: Object) -> Asked | None:
     if not notes.get(OPERATION):
         return None
     return Asked(notes[OPERATION], notes.get(BY, ""), notes.get(REASON, ""), duration=notes.get(FOR, ""))
+
+
+def shown_step(object: Object) -> int | None:
+    """Return the step under way as the object shows it, counted from 0: what a yes that names none is a yes to."""
+    number = str((object.get("status") or {}).get("step", "")).partition("/")[0]
+    return int(number) - 1 if number.isdecimal() else None
 
 
 def cleared(object: Object) -> dict[str, Any]:

@@ -8,10 +8,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
+from typing import Any
 
 import structlog
 
-from delivery.controller.asked import Asked, asked, cleared
+from delivery.controller.asked import Asked, asked, cleared, shown_step
 from delivery.controller.changes import Change, Create, Delete, Patch, Status, changes
 from delivery.controller.mirror import Mirrored, mirror_environment, mirror_rollout, moment, shown_rollouts
 from delivery.controller.objects import ENVIRONMENT, ROLLOUT, Key, Object, Objects
@@ -40,6 +42,8 @@ class Controller:
         self._world, self._objects, self._namespace = world, objects, namespace
         self._wake, self._stop = threading.Event(), threading.Event()
         self._told: int | None = None  # the newest event that was shown
+        # What was carried out and may still be seen: a watch is late, and taking a question away may fail.
+        self._answered: dict[Key, tuple[Asked, dict[str, Any]]] = {}
 
     def stop(self) -> None:
         """End `run` soon."""
@@ -76,7 +80,7 @@ class Controller:
         wanted = self._wanted()
         for change in changes(wanted, present, moment(self._world.clock.now()) or ""):
             self._write(change)
-        self._tell(present)
+        self._tell({key: object for key, object in present.items() if key in wanted})
 
     def _wanted(self) -> dict[Key, Mirrored]:
         store = self._world.store
@@ -91,32 +95,60 @@ class Controller:
 
     def _hear(self, key: Key, object: Object) -> None:
         if key.kind == ENVIRONMENT and object["metadata"].get("deletionTimestamp"):
-            self._end(object["spec"]["id"])
+            self._end(key, object["spec"]["id"])
         order = asked(object)
+        if order is None or self._answered.get(key, (order,))[0] != order:
+            self._answered.pop(key, None)
         if order is None:
             return
         held = (object.get("status") or {}).get("operation") or {}
         generation = object["metadata"].get("generation", 0)
-        if held.get("generation") != generation or not object["spec"].get("operation"):
-            outcome, message = self._carry_out(key, object["spec"]["id"], order)
+        if key not in self._answered and (held.get("generation") != generation or not object["spec"].get("operation")):
+            outcome, message = self._carry_out(key, object, order)
             now = moment(self._world.clock.now())
             said = {"do": order.verb, "by": order.by, "outcome": outcome, "message": message, "at": now}
-            object = self._objects.patch_status(key, {"operation": said | {"generation": generation}})
+            self._answered[key] = (order, said | {"generation": generation})
+        if key in self._answered:
+            object = self._objects.patch_status(key, {"operation": self._answered[key][1]})
         if asked(object) == order:  # else it asks for something else by now: the next pass hears that
             with suppress(Conflict, NotFound):
                 self._objects.patch(key, cleared(object))
 
-    def _end(self, id: str) -> None:
-        with suppress(NotFound):
-            if self._world.store.environments.get(id).state is EnvironmentState.ACTIVE:
-                try:
-                    delete_environment(self._world, id, "kubernetes", "its object was deleted in the cluster")
-                except Rejected as error:
-                    log.info("controller.refused", environment=id, reason=error.message)
-
-    def _carry_out(self, key: Key, id: str, order: Asked) -> tuple[str, str]:
-        """Return the outcome as it stands in the object. Raises Transient: then it is asked again."""
+    def _end(self, key: Key, id: str) -> None:
         try:
+            self._check_own(key, id)
+            if self._world.store.environments.get(id).state is EnvironmentState.ACTIVE:
+                delete_environment(self._world, id, "kubernetes", "its object was deleted in the cluster")
+        except Transient:
+            raise
+        except NotFound:
+            return
+        except Rejected as error:
+            log.info("controller.refused", environment=id, reason=error.message)
+
+    def _check_own(self, key: Key, id: str) -> None:
+        """Raise NotFound unless the object is the row's own: a right in one namespace is none over another project."""
+        store = self._world.store
+        if key.kind == ROLLOUT:
+            rollout = store.rollouts.get(id)
+            own = mirror_rollout(rollout, self._namespace(rollout.project)).key
+        else:
+            environment = store.environments.get(id)
+            own = mirror_environment(environment, self._namespace(environment.project)).key
+        if own != key:
+            raise NotFound(f"{id} is not shown by this object", remedy="ask the object that Colorlane made of it")
+
+    def _carry_out(self, key: Key, object: Object, order: Asked) -> tuple[str, str]:
+        """Return the outcome as it stands in the object. Raises Transient: then it is asked again.
+
+        A yes that names no step is one to the step shown: heard twice, by two controllers say, it never is one to the
+        step after it.
+        """
+        id: str = object["spec"]["id"]
+        if order.step is None and order.verb in ("approve", "reject"):
+            order = replace(order, step=shown_step(object))
+        try:
+            self._check_own(key, id)
             message = self._rollout(id, order) if key.kind == ROLLOUT else self._environment(id, order)
         except Transient:
             raise

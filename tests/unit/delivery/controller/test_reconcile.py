@@ -17,8 +17,8 @@ from tests.fakes.world import FakeWorld
 class Scene:
     """A shop whose second version waits for an approval, and a controller that shows it."""
 
-    def __init__(self) -> None:
-        self.shop = FakeWorld(Strategy(steps=(SetWeight(10), Pause(), SetWeight(100))))
+    def __init__(self, strategy: Strategy = Strategy(steps=(SetWeight(10), Pause(), SetWeight(100)))) -> None:
+        self.shop = FakeWorld(strategy)
         self.objects = FakeObjects("shop")
         self.controller = Controller(self.shop.world, self.objects, lambda project: project)
         self.shop.forge.push("main", "c1", page="one")
@@ -136,6 +136,49 @@ def test_what_cannot_be_done_says_why_and_changes_nothing(scene, operation, word
     assert said["outcome"] == "refused"
     assert words in said["message"]
     assert scene.phase(key) == "progressing"
+
+
+def test_an_object_in_another_namespace_has_no_say(scene):
+    scene.shop.forge.push("alice", "c3", page="three")
+    scene.shop.settle(5)
+    scene.look()
+    own = scene.rollout
+    scene.objects.namespaces.add("other")
+    spec = scene.objects.held[own]["spec"] | {"operation": {"do": "promote", "by": "eve"}}
+    key = Key(ROLLOUT, "other", own.name)
+    scene.objects.create(key, {"metadata": {"name": own.name}, "spec": spec})
+    alice = Key(ENVIRONMENT, "other", "alice")
+    body = {"metadata": {"name": "alice", "finalizers": ["eve/holds"]}, "spec": {"id": "shop/alice"}}
+    scene.objects.create(alice, body)
+    scene.objects.delete(alice)
+    scene.look()
+    assert scene.objects.held[key]["status"]["operation"]["outcome"] == "refused"
+    assert scene.phase(own) == "progressing"
+    assert not scene.shop.store.rollouts.get(spec["id"]).commands
+    assert scene.shop.store.environments.get("shop/alice").state is EnvironmentState.ACTIVE
+    scene.ask(own, do="pause", by="anna")
+    scene.look()
+    assert own in {told for told, *_ in scene.objects.events}
+    assert key not in {told for told, *_ in scene.objects.events}
+
+
+def test_a_question_seen_again_is_answered_once():
+    """The watch is late: the object is still seen as it was before it was answered, at the next step already."""
+    scene = Scene(Strategy(steps=(SetWeight(10), Pause(), SetWeight(50), Pause(), SetWeight(100))))
+    key = scene.rollout
+    notes = {"colorlane.dev/operation": "approve", "colorlane.dev/by": "anna"}
+    scene.objects.patch(key, {"metadata": {"annotations": notes}})
+    late = scene.objects.present()
+    scene.look()
+    scene.shop.settle(5)
+    row = scene.shop.store.rollouts.get(scene.objects.held[key]["spec"]["id"])
+    assert (row.step, len(row.approvals)) == (3, 1)
+    for controller in (scene.controller, Controller(scene.shop.world, scene.objects, lambda project: project)):
+        present, scene.objects.present = scene.objects.present, lambda: late
+        controller.work()
+        scene.objects.present = present
+        scene.shop.settle(5)
+        assert len(scene.shop.store.rollouts.get(row.id).approvals) == 1
 
 
 def test_an_annotation_without_a_name_is_refused(scene):
