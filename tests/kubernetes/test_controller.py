@@ -115,6 +115,19 @@ def test_nobody_speaks_in_anothers_name(scene):
     assert scene.phase() == "progressing"
 
 
+def test_nobody_changes_anothers_words(scene):
+    """Anna's question waits while no controller works; somebody else may take it away, and change nothing of it."""
+    scene.stop()
+    notes = ("colorlane.dev/operation=extend", f"colorlane.dev/by={_me(scene)}", "colorlane.dev/for=1h")
+    scene.kubectl("annotate", "environment", "alice", *notes)
+    scene.kubectl("create", "rolebinding", "eve", "--clusterrole=colorlane-operator", "--user=eve")
+    for change in ("colorlane.dev/for=700d", "colorlane.dev/reason=because", "colorlane.dev/operation=other"):
+        with pytest.raises(KubectlFailed, match="must be your own user name"):
+            scene.kubectl("--as=eve", "annotate", "--overwrite", "environment", "alice", change)
+    scene.kubectl("--as=eve", "annotate", "environment", "alice", "eves=own")
+    scene.kubectl("--as=eve", "annotate", "environment", "alice", "colorlane.dev/operation-", "colorlane.dev/by-")
+
+
 @pytest.mark.parametrize(
     ("patch", "words"),
     [
