@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shlex
 import time
+from functools import partial
 from typing import Annotated, cast
 
 import structlog
+from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter, Path, Query, WebSocket
 from starlette.concurrency import run_in_threadpool
 from starlette.websockets import WebSocketDisconnect, WebSocketState
@@ -31,6 +34,7 @@ router = APIRouter(prefix="/environments/{project}/{name}/services/{service}")
 
 LOOK = 0.25  # seconds a thread waits for output before it looks whether the caller has gone
 IDLE = 1800.0  # seconds without a keystroke after which a forgotten shell ends
+SAID = 300  # characters of the command that stand in the trail
 REFUSED = 4400  # a WebSocket close code for applications (RFC 6455, 7.4.2)
 
 Name = Annotated[str, Path(max_length=63)]
@@ -54,11 +58,12 @@ async def shell(
         environment, key = await run_in_threadpool(_place, world, project, name, service, version)
         terminal = await run_in_threadpool(world.platform.shell, key, replica, command or ["sh"])
     except ColorlaneError as error:
-        await socket.close(REFUSED, str(error)[:120])
+        await socket.close(REFUSED, str(error).encode()[:120].decode(errors="ignore"))
         return
     began = time.monotonic()
-    await run_in_threadpool(_tell, world, environment, key, by, f"a shell was opened in {replica or 'a replica'}")
+    told = f"a shell was opened in {replica or 'a replica'}: {shlex.join(command or ['sh'])[:SAID]}"
     try:
+        await run_in_threadpool(_tell, world, environment, key, by, told)  # first: what cannot be told is not done
         await _converse(socket, terminal)
     finally:
         code = await asyncio.shield(run_in_threadpool(terminal.close))
@@ -70,8 +75,12 @@ async def shell(
 
 
 async def _converse(socket: WebSocket, terminal: Shell) -> None:
-    """Pass both ways until either side ends."""
-    tasks = {asyncio.create_task(_speak(socket, terminal)), asyncio.create_task(_hear(socket, terminal))}
+    """Pass both ways until either side ends. Its threads are its own: open shells leave the API's to the API."""
+    threads = CapacityLimiter(2)
+    tasks = {
+        asyncio.create_task(_speak(socket, terminal, threads)),
+        asyncio.create_task(_hear(socket, terminal, threads)),
+    }
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:
@@ -82,21 +91,21 @@ async def _converse(socket: WebSocket, terminal: Shell) -> None:
                 log.warning("shell.broken", reason=repr(outcome))
 
 
-async def _speak(socket: WebSocket, terminal: Shell) -> None:
-    while (output := await run_in_threadpool(terminal.read, LOOK)) is not None:
+async def _speak(socket: WebSocket, terminal: Shell, threads: CapacityLimiter) -> None:
+    while (output := await to_thread.run_sync(terminal.read, LOOK, limiter=threads)) is not None:
         if output:
             await socket.send_bytes(output)
 
 
-async def _hear(socket: WebSocket, terminal: Shell) -> None:
+async def _hear(socket: WebSocket, terminal: Shell, threads: CapacityLimiter) -> None:
     while True:
         message = await asyncio.wait_for(socket.receive(), IDLE)
         if message["type"] == "websocket.disconnect":
             return
         if message.get("bytes"):
-            await run_in_threadpool(terminal.write, message["bytes"])
+            await to_thread.run_sync(terminal.write, message["bytes"], limiter=threads)
         elif size := _size(message.get("text") or ""):
-            await run_in_threadpool(terminal.resize, *size)
+            await to_thread.run_sync(partial(terminal.resize, *size), limiter=threads)
 
 
 def _size(text: str) -> tuple[int, int] | None:

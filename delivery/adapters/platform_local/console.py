@@ -11,9 +11,11 @@ import fcntl
 import os
 import pty
 import select
+import shutil
 import signal
 import struct
 import subprocess
+import sys
 import termios
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -26,12 +28,22 @@ from delivery.adapters.platform_local.documents import Desired
 from delivery.adapters.platform_local.events import read_events
 from delivery.adapters.platform_local.folders import Folders, workload_id
 from delivery.adapters.platform_local.podspec import MAX_REPLICAS
-from delivery.adapters.platform_local.records import RECORD, ReplicaRecord
+from delivery.adapters.platform_local.records import MARK, RECORD, ReplicaRecord
 from delivery.errors import NotFound, Rejected
 from delivery.workloads import Happening, Replica, WorkloadKey
 
 READ_BYTES = 65_536
 GRACE = 1.0  # seconds a shell has after its terminal is gone
+STALLED = 5.0  # seconds that keystrokes wait for a program that does not read
+# Run in the new session: the terminal becomes its controlling one (tty_ioctl(4)), without which Ctrl-C is only a byte.
+AT_TERMINAL = """
+import fcntl, os, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+try:
+    os.execvp(sys.argv[1], sys.argv[1:])
+except OSError as error:
+    sys.exit(f"cannot start {sys.argv[1]!r}: {error.strerror}")
+"""
 
 
 class LocalConsole:
@@ -93,6 +105,7 @@ class LocalConsole:
             names = ", ".join(each.pod for each in records) or "none"
             raise NotFound(f"{key.service} has no such replica that is ready (replicas: {names})", value=replica)
         cwd, env = launching.app_surroundings(chosen[0], self._folders, dict(os.environ))
+        del env[MARK]  # the agent ends what carries it and is no application of its own
         return LocalShell(command, cwd, {**env, "TERM": "xterm-256color"})
 
     def _change(self, key: WorkloadKey, change: Callable[[Desired], Desired]) -> None:
@@ -110,10 +123,14 @@ class LocalShell:
     """A program at a pseudo-terminal. Contract: `delivery.ports.platform.Shell`."""
 
     def __init__(self, command: Sequence[str], cwd: Path, env: dict[str, str]) -> None:
+        program = command[0] if "/" in command[0] else shutil.which(command[0], path=env.get("PATH"))
+        if program is None or not os.access(cwd / program, os.X_OK) or not cwd.is_dir():
+            raise Rejected(f"cannot start {command[0]!r}: there is no such program", field="command", value=command)
         self._terminal, theirs = pty.openpty()
+        os.set_blocking(self._terminal, False)
         try:
             self._process = subprocess.Popen(
-                list(command),
+                [sys.executable, "-I", "-S", "-c", AT_TERMINAL, *command],
                 cwd=cwd,
                 env=env,
                 stdin=theirs,
@@ -129,8 +146,7 @@ class LocalShell:
 
     def read(self, seconds: float) -> bytes | None:
         """Return output as it comes."""
-        ready, _, _ = select.select([self._terminal], [], [], seconds)
-        if not ready:
+        if not self._is(select.POLLIN, seconds):
             return b"" if self._process.poll() is None else None
         try:
             return os.read(self._terminal, READ_BYTES) or None
@@ -138,10 +154,16 @@ class LocalShell:
             return None
 
     def write(self, data: bytes) -> None:
-        """Send keystrokes; those to a program that has ended are lost."""
+        """Send keystrokes; those to a program that has ended, or has not read for STALLED seconds, are lost."""
         with contextlib.suppress(OSError):
-            while data:
+            while data and self._is(select.POLLOUT, STALLED):
                 data = data[os.write(self._terminal, data) :]
+
+    def _is(self, event: int, seconds: float) -> bool:
+        """Wait for it (`select` cannot watch descriptors from 1024 on)."""
+        poll = select.poll()
+        poll.register(self._terminal, event)
+        return bool(poll.poll(1000 * seconds))
 
     def resize(self, columns: int, rows: int) -> None:
         """Tell the size of the window."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
 from starlette.testclient import WebSocketDenialResponse
 from starlette.websockets import WebSocketDisconnect
 
+from delivery.errors import Transient
 from delivery.workloads import WorkloadKey, WorkloadSpec
 
 BASE = "/api/v1/environments/bookshop/alice/services/reviews"
@@ -57,15 +59,30 @@ def test_a_way_back_nobody_took_yet(running):
 
 def test_a_shell_with_the_right_token_talks_and_is_audited(running):
     client = running.client(token="sesame", shell_token="open")
-    with client.websocket_connect(f"{BASE}/shell?by=anna", headers=OPEN) as shell:
+    with client.websocket_connect(f"{BASE}/shell?by=anna&command=sh&command=-i", headers=OPEN) as shell:
         shell.send_text('{"resize": [80, 24]}')
         shell.send_bytes(b"hello\n")
         assert shell.receive_bytes() == b"hello\n"
         shell.send_bytes(b"exit\n")
         assert shell.receive_json() == {"exit": 0}
     said = [event.text for event in running.store.events(subject="environment/bookshop/alice")]
-    assert any("a shell was opened" in text for text in said)
+    assert any("a shell was opened in a replica: sh -i" in text for text in said)
     assert any("the shell was closed after" in text for text in said)
+
+
+def test_a_shell_that_cannot_be_told_of_is_closed_unused(running, monkeypatch):
+    shells = []
+    open_one = running.world.platform.shell
+    monkeypatch.setattr(running.world.platform, "shell", lambda *given: shells.append(open_one(*given)) or shells[-1])
+
+    def away(*_: object, **__: object) -> None:
+        raise Transient("the database is away")
+
+    monkeypatch.setattr(running.store, "record", away)
+    client = running.client(shell_token="open")
+    with suppress(Transient, WebSocketDisconnect), client.websocket_connect(f"{BASE}/shell", headers=OPEN) as shell:
+        shell.receive_bytes()
+    assert [each.closed for each in shells] == [True]
 
 
 def test_what_cannot_be_opened_is_said(running):
