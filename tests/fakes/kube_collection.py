@@ -1,7 +1,7 @@
 """A collection of an API server in memory: lists by pages, watches, history that is forgotten, faults on order.
 
-It keeps the rules that a client relies on: versions only rise, a watch tells every change after its version, one whose
-version is forgotten is answered 410 Gone.
+It keeps the rules that a client relies on: versions only rise, all pages of a list are of one version, a watch tells
+every change after its version, one whose version is forgotten is answered 410 Gone.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ class Collection:
         self._page = page
         self._oldest = 1
         self._history: list[tuple[int, str, Item]] = []
+        self._listed: tuple[int, list[Item]] = (1, [])  # version and items of the list that is being read
 
     def put(self, name: str, **spec: Any) -> None:
         """Make or change an object."""
@@ -57,11 +58,13 @@ class Collection:
         await asyncio.sleep(0)
         self._fault()
         start = int((query or {}).get("continue", "0"))
-        names = sorted(self.items)
-        metadata = {"resourceVersion": str(self.version)}
-        if start + self._page < len(names):
+        if not start:
+            self._listed = (self.version, [self.items[name] for name in sorted(self.items)])
+        version, items = self._listed
+        metadata = {"resourceVersion": str(version)}
+        if start + self._page < len(items):
             metadata["continue"] = str(start + self._page)
-        return {"metadata": metadata, "items": [self.items[name] for name in names[start : start + self._page]]}
+        return {"metadata": metadata, "items": items[start : start + self._page]}
 
     async def events(self, path: str, query: Mapping[str, Any], *, silence: float) -> AsyncGenerator[Item, None]:
         """Answer a watch: what has happened since, a bookmark, the end."""
