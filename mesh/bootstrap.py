@@ -28,6 +28,7 @@ from mesh.membership import Membership, new_name
 from mesh.model.nouns import written
 from mesh.model.pods import REGISTRY_NODE
 from mesh.model.world import World
+from mesh.policy.callers import Places
 from mesh.serving.fleet import Fleet
 from mesh.serving.hub import Hub
 from mesh.serving.peers import HttpPeers
@@ -179,7 +180,7 @@ def _cluster(settings: Settings, fleet: Fleet) -> Cluster | None:
     from mesh.following import Cluster
 
     namespaces = [name for name in settings.watch_namespaces.replace(" ", "").split(",") if name]
-    return Cluster(ApiServer(settings.kubeconfig), fleet, time.monotonic, namespaces)
+    return Cluster(ApiServer(settings.kubeconfig), fleet, time.monotonic, _places(settings).holds, namespaces)
 
 
 def _door(settings: Settings) -> Any:
@@ -187,12 +188,15 @@ def _door(settings: Settings) -> Any:
     if settings.xds_auth == "off":
         return None
     from mesh.apiserver import ApiServer  # late: Kubernetes' client takes a third of a second
-    from mesh.policy.callers import Places
     from mesh.policy.doors import TokenDoor
     from mesh.policy.tokens_kubernetes import KubernetesTokens
 
     tokens = KubernetesTokens(ApiServer(settings.kubeconfig), time.time)
-    return TokenDoor(tokens, Places(settings.namespace, settings.kubernetes_namespace))
+    return TokenDoor(tokens, _places(settings))
+
+
+def _places(settings: Settings) -> Places:
+    return Places(settings.namespace, settings.kubernetes_namespace, settings.preview_namespaces == "own")
 
 
 async def _authority(settings: Settings, tasks: asyncio.TaskGroup, background: list[asyncio.Task[None]]) -> Any:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from mesh.apiserver import ApiServer
 from mesh.model.nouns import Namespace
 from mesh.serving.fleet import Fleet
-from mesh.sources.kubernetes.catalogue import Update
+from mesh.sources.kubernetes.catalogue import Lives, Update
 from mesh.sources.kubernetes.gatewayapi import GatewayApi, Surroundings
 from mesh.sources.kubernetes.registry import Registry
 
@@ -17,12 +17,17 @@ class Cluster:
     """`registry` and `gateway_api` run beside each other; both change the world of the fleet's hub."""
 
     def __init__(
-        self, server: ApiServer, fleet: Fleet, clock: Callable[[], float], namespaces: Sequence[str] = ()
+        self,
+        server: ApiServer,
+        fleet: Fleet,
+        clock: Callable[[], float],
+        lives: Lives,
+        namespaces: Sequence[str] = (),
     ) -> None:
         self._fleet = fleet
         self._exposed_at = 0
         self._taken_at = -1
-        self.registry = Registry(server, self._apply, clock=clock, namespaces=namespaces)
+        self.registry = Registry(server, self._apply, clock=clock, namespaces=namespaces, lives=lives)
         around = Surroundings(
             lookup=self.registry.catalogue.service,
             taken=self._taken,

@@ -37,6 +37,9 @@ class Settings(BaseSettings):
     kubeconfig: str = Field(default="", description="path of a kubeconfig; empty: the pod's own account")
     namespace: str = Field(default="colorlane", description="Kubernetes namespace of Colorlane itself")
     kubernetes_namespace: str = Field(default="{project}", description="Kubernetes namespace of a project's pods")
+    preview_namespaces: Literal["shared", "own"] = Field(
+        default="shared", description="own: previews have namespaces `<project's>-<color>`, as API and workers are told"
+    )
     mesh_service: str = Field(default="colorlane-mesh", description="name of the mesh's Service, for its certificate")
     mesh_identity: str = Field(
         default="", description="file of the mesh's roots where they are not kept in a Secret of Kubernetes"

@@ -28,16 +28,22 @@ class Caller:
 @dataclass(frozen=True)
 class Places:
     """Where things live: Colorlane's own Kubernetes namespace, and those of projects as a template of `{project}`
-    (the setting COLORLANE_KUBERNETES_NAMESPACE)."""
+    (the setting COLORLANE_KUBERNETES_NAMESPACE).
+
+    `own_previews`: colours have namespaces of their own (COLORLANE_PREVIEW_NAMESPACES). Project `shop-a` then shares
+    the name of its namespace with colour `a` of project `shop`; else nobody does.
+    """
 
     own: str = "colorlane"
     projects: str = "{project}"
+    own_previews: bool = False
 
     def holds(self, project: str, color: str, kubernetes_namespace: str) -> bool:
         """Whether a project's pods of a colour may live there: in its namespace, or a preview's own one."""
         home = self.projects.replace("{project}", project)
-        own = f"{home}-{color}" if color not in ("", "-") else home
-        return kubernetes_namespace in (project, home, own)
+        if self.own_previews and color not in ("", "-") and kubernetes_namespace == f"{home}-{color}":
+            return True
+        return kubernetes_namespace in (project, home)
 
 
 def check_node(caller: Caller, node: str, places: Places) -> None:

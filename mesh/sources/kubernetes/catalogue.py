@@ -3,12 +3,15 @@ touches, so a change costs the same in a cluster of ten pods and of five thousan
 
 A pod with a sidecar is one endpoint. Its service is our label, else the first (by name) of the Services that select
 it; its ports are those of the Services named so or selecting it. Neighbours: objects (input), mesh.model (output).
+
+Whoever may make pods in one namespace writes their labels. So a label that names a project is believed only where that
+project may live (`Lives`); else anyone could put a pod of theirs among another project's replicas.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from mesh.model.nouns import Endpoint, Port, State
@@ -31,6 +34,14 @@ from mesh.sources.kubernetes.objects import (
 )
 from mesh.sources.kubernetes.protocols import protocol
 
+Lives = Callable[[str, str, str], bool]
+"""(project, colour, Kubernetes namespace) -> whether the project's things of that colour may be there."""
+
+
+def own_namespace(project: str, _color: str, kubernetes_namespace: str) -> bool:
+    """Say that projects live in the namespace of their own name only."""
+    return project == kubernetes_namespace
+
 
 @dataclass(frozen=True)
 class Update:
@@ -47,7 +58,8 @@ class Update:
 class Catalogue:
     """`endpoints` are by the pod's name; `problems` says why a pod with a sidecar is none."""
 
-    def __init__(self) -> None:
+    def __init__(self, lives: Lives = own_namespace) -> None:
+        self._lives = lives
         self.endpoints: dict[Name, Endpoint] = {}
         self.problems: dict[Name, str] = {}
         self._services: dict[Name, Service] = {}
@@ -96,7 +108,11 @@ class Catalogue:
     def service(self, namespace: str, name: str) -> tuple[str, frozenset[int]] | None:
         """Return the mesh's namespace of a Service of a Kubernetes namespace, and its ports."""
         found = self._services.get((namespace, name))
-        return (found.namespace, frozenset(port.port for port in found.ports)) if found else None
+        return (self._namespace_of(found), frozenset(port.port for port in found.ports)) if found else None
+
+    def _namespace_of(self, service: Service) -> str:
+        place = service.name[0]
+        return service.namespace if self._lives(service.namespace, service.color, place) else place
 
     # Records in
 
@@ -104,7 +120,7 @@ class Catalogue:
         if isinstance(record, Service):
             self._services[name] = record
             ports = {port.port: protocol(port.app_protocol, port.name, port.port) for port in record.ports}
-            self._new_ports[record.namespace, name[1]] = ports
+            self._new_ports[self._namespace_of(record), name[1]] = ports
         else:
             self._services.pop(name, None)
         self._touched |= self._labelled.get(name, set())
@@ -143,7 +159,10 @@ class Catalogue:
     def _put_node(self, name: Name, record: Record | None) -> None:
         locality = record.locality if isinstance(record, Node) else ""
         if self._nodes.get(name[1], "") != locality:
-            self._nodes[name[1]] = locality
+            if record is None:  # nodes of a cluster that grows and shrinks have new names for ever
+                del self._nodes[name[1]]
+            else:
+                self._nodes[name[1]] = locality
             self._touched |= {pod.name for pod in self._pods.values() if pod.node == name[1]}
 
     def _touch(self, endpoints: Iterable[SliceEndpoint], namespace: str) -> None:
@@ -156,6 +175,11 @@ class Catalogue:
         self.problems.pop(name, None)
         if pod is None:
             return None
+        who = pod.identity
+        if who.namespace != name[0] and not self._lives(who.namespace, who.color, name[0]):
+            said = f"project {who.namespace} does not live in this namespace (COLORLANE_KUBERNETES_NAMESPACE)"
+            self.problems[name] = f"pod {'/'.join(name)} is not in the mesh: {said}"
+            return None
         slices = [self._slices[each] for each in sorted(self._slices_with.get(name, ()))]
         selecting = sorted({each.service for each in slices})
         service = pod.service or next(iter(selecting), "")
@@ -166,7 +190,6 @@ class Catalogue:
             return None
         if not service or not ports:
             return None
-        who = pod.identity
         return Endpoint(
             id=who.endpoint_id(name[1]),
             node=REGISTRY_NODE + name[0],

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from sys import intern
 from typing import Any, Final
 
-from mesh.model.pods import PROJECT, SERVICE, SIDECAR_CONTAINER, STATUS, PodIdentity, pod_identity
+from mesh.model.pods import COLOR, PROJECT, SERVICE, SIDECAR_CONTAINER, STATUS, PodIdentity, pod_identity
 
 Json = Mapping[str, Any]
 Name = tuple[str, str]
@@ -35,12 +35,16 @@ class ServicePort:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """`namespace`: the mesh's. `publishes_unready`: its pods count as ready whatever they say."""
+    """`namespace`: the mesh's, as its label says, and `color` that of its label.
+
+    `publishes_unready`: its pods count as ready whatever they say.
+    """
 
     name: Name
     namespace: str
     ports: tuple[ServicePort, ...]
     publishes_unready: bool
+    color: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,10 +107,9 @@ def read_service(item: Json) -> Service | None:
     if spec.get("type") == "ExternalName":
         return None
     ports = tuple(_service_port(port) for port in spec.get("ports") or () if port.get("protocol", "TCP") == "TCP")
-    name = _name(item)
-    return Service(
-        name, intern(_labels(item).get(PROJECT) or name[0]), ports, bool(spec.get("publishNotReadyAddresses"))
-    )
+    labels, name = _labels(item), _name(item)
+    namespace, color = intern(labels.get(PROJECT) or name[0]), intern(labels.get(COLOR, ""))
+    return Service(name, namespace, ports, bool(spec.get("publishNotReadyAddresses")), color)
 
 
 def read_slice(item: Json) -> Slice | None:
@@ -197,10 +200,13 @@ def _service_port(port: Json) -> ServicePort:
 
 
 def _endpoints(items: Iterable[Json]) -> Iterable[SliceEndpoint]:
-    """The pods among the endpoints. Conditions that are not told: ready is true, serving is as ready."""
+    """The pods among the endpoints. Conditions that are not told: ready is true, serving is as ready.
+
+    The API server does not look at what `targetRef` says, so a slice that anybody made may name none.
+    """
     for item in items:
         target, conditions = item.get("targetRef") or {}, item.get("conditions") or {}
-        if target.get("kind") == "Pod":
+        if target.get("kind") == "Pod" and target.get("name"):
             ready = conditions.get("ready") is not False
             serving = conditions.get("serving")
             yield SliceEndpoint(

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import structlog
 
-from mesh.sources.kubernetes.catalogue import Catalogue, Update
+from mesh.sources.kubernetes.catalogue import Catalogue, Lives, Update, own_namespace
 from mesh.sources.kubernetes.mirror import Changes, Mirror
 from mesh.sources.kubernetes.objects import NODES, PODS, SERVICES, SLICES, Kind
 from mesh.sources.kubernetes.reflector import Reflector, Server
@@ -38,7 +38,10 @@ class Condition:
 
 
 class Registry:
-    """`apply` hears of changed endpoints. `namespaces`: the Kubernetes namespaces to look at; none means all."""
+    """`apply` hears of changed endpoints. `namespaces`: the Kubernetes namespaces to look at; none means all.
+
+    `lives`: where projects may live; pods elsewhere that claim to be of one are left out.
+    """
 
     def __init__(
         self,
@@ -47,8 +50,9 @@ class Registry:
         *,
         clock: Callable[[], float],
         namespaces: Sequence[str] = (),
+        lives: Lives = own_namespace,
     ) -> None:
-        self.catalogue = Catalogue()
+        self.catalogue = Catalogue(lives)
         self._apply = apply
         self._changed = asyncio.Event()
         self._synced = asyncio.Event()

@@ -17,7 +17,7 @@ NODE = "bookshop/reviews/-/v1/reviews-7d9-x1"
     [
         (POD, NODE, Places()),
         (Caller("shop-prod", "default", "a"), "shop/reviews/-/v1/a", Places(projects="{project}-prod")),
-        (Caller("shop-alice", "default", "a"), "shop/reviews/alice/v1/a", Places()),
+        (Caller("shop-alice", "default", "a"), "shop/reviews/alice/v1/a", Places(own_previews=True)),
         (Caller("colorlane", "colorlane-gateway", "gateway-1"), "gateway/gateway-1", Places()),
     ],
 )
@@ -43,8 +43,13 @@ def test_who_fits(caller: Caller, node: str, places: Places) -> None:
 )
 def test_who_does_not(caller: Caller, node: str) -> None:
     with pytest.raises(Forbidden, match="says it is proxy") as refusal:
-        check_node(caller, node, Places())
+        check_node(caller, node, Places(own_previews=True))
     assert refusal.value.remedy
+
+
+def test_a_project_whose_name_looks_like_anothers_preview_is_not_one() -> None:
+    with pytest.raises(Forbidden):
+        check_node(Caller("shop-alice", "default", "a"), "shop/reviews/alice/v1/a", Places())
 
 
 class Known:

@@ -68,7 +68,7 @@ class Bench:
     """A catalogue that is told objects of a kind, and what is said of them."""
 
     def __init__(self, **objects: list[Item]) -> None:
-        self.catalogue = Catalogue()
+        self.catalogue = Catalogue(lambda project, _, place: place in (project, f"{project}-ns"))
         for kind in (NODES, SERVICES, SLICES, PODS):
             self.put(kind, *objects.get(kind.plural, []))
 
@@ -109,6 +109,17 @@ def test_a_pod_of_a_workload_becomes_an_endpoint() -> None:
         locality="r/z",
         managed=True,
     )
+
+
+def test_a_pod_that_claims_a_project_of_another_namespace_is_left_out() -> None:
+    found = bench(pods=[pod(labels={**LABELS, "colorlane.dev/project": "bank"})]).catalogue
+    assert not found.endpoints
+    assert "project bank does not live in this namespace" in next(iter(found.problems.values()))
+
+
+def test_a_service_that_claims_a_project_of_another_namespace_is_of_its_own() -> None:
+    claiming = {**service(), **meta("reviews", labels={"colorlane.dev/project": "bank"})}
+    assert bench(services=[claiming]).catalogue.service("shop-ns", "reviews") == ("shop-ns", frozenset({9080}))
 
 
 def test_a_plain_pod_is_of_the_service_that_selects_it() -> None:
@@ -206,6 +217,12 @@ def test_another_label_makes_another_endpoint() -> None:
     update = bench().put(PODS, pod(labels={**LABELS, "colorlane.dev/version": "r3"}))
     assert update.gone == (f"shop/reviews/alice/r2/{POD}",)
     assert [each.version for each in update.present] == ["r3"]
+
+
+def test_a_slice_whose_endpoint_names_no_pod_is_no_news() -> None:
+    item = slice_("s1", "reviews")
+    del item["endpoints"][0]["targetRef"]["name"]
+    assert bench(endpointslices=[item]).only.state is State.STARTING
 
 
 def test_a_node_that_learns_its_zone_moves_its_pods() -> None:
