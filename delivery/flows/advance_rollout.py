@@ -17,7 +17,7 @@ from delivery.flows.leases import held
 from delivery.flows.perform_effects import perform_effects
 from delivery.flows.read_facts import read_facts
 from delivery.flows.reap_environment import DELETED
-from delivery.flows.record_changes import save_changes, supersede_rollout
+from delivery.flows.record_changes import save_changes, supersede_rollout, wake_run
 from delivery.flows.start_rollouts import queue_of
 from delivery.flows.world import World
 from delivery.rollouts.decide import decide
@@ -43,7 +43,7 @@ def advance_rollout(world: World, id: str) -> None:
 def _tick(world: World, rollout: Rollout) -> bool:
     """Return whether the next tick may find something to do at once."""
     if rollout.phase in TERMINAL:
-        world.wake("advance_run", rollout.run)
+        wake_run(world, rollout)
         return False
     environment = _environment(world, rollout)
     if environment is None:
@@ -64,7 +64,7 @@ def _tick(world: World, rollout: Rollout) -> bool:
         return False
     saved = save_changes(world, rollout, after)
     if saved.phase in TERMINAL:
-        world.wake("advance_run", saved.run)
+        wake_run(world, saved)
         for waiting in queue[1:2]:
             world.wake("advance_rollout", waiting.id)
         return False

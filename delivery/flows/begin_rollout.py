@@ -55,7 +55,12 @@ def _had(run: Run, rollout: Rollout) -> bool:
 
 
 def _refused_it(run: Run, rollout: Rollout) -> bool:
-    """Tell whether the run failed because the release was quarantined, which the retry has lifted."""
+    """Tell whether the run failed because the release was quarantined, which the retry has lifted.
+
+    A way back is no run's rollout, and a run that failed long ago is not taken up by trying it again.
+    """
+    if not rollout.run:
+        return False
     release = release_id(rollout.project, rollout.service, rollout.candidate)
     same = run.ref == rollout.ref and run.releases.get(rollout.service) == release
     return same and run.state is RunState.FAILED

@@ -33,8 +33,14 @@ def supersede_rollout(world: World, rollout: Rollout, message: str) -> Rollout:
     now = world.clock.now()
     ended = replace(rollout, phase=Phase.SUPERSEDED, message=message, waiting_on=(), ended_at=now)
     saved = save_changes(world, rollout, ended)
-    world.wake("advance_run", rollout.run)
+    wake_run(world, rollout)
     return saved
+
+
+def wake_run(world: World, rollout: Rollout) -> None:
+    """Nudge the run that waits for the rollout; one that a person asked for has none."""
+    if rollout.run:
+        world.wake("advance_run", rollout.run)
 
 
 def _changes(before: Rollout, after: Rollout) -> list[tuple[str, str]]:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from delivery.errors import Conflict, NotFound, Rejected
+from delivery.flows.operate_rollout import operate_rollout
 from delivery.flows.operate_workload import restart, revisions, roll_back_to, scale, workload_of
+from delivery.flows.remove_project import remove_project
 from delivery.rollouts.model import Phase
+from pipelines.runs import RunState
 from tests.fakes.world import FakeWorld
 
 
@@ -50,6 +55,31 @@ def test_after_a_way_back_the_next_push_goes_on(shop):
     shop.forge.push("main", "commit3", page="four")
     shop.settle(10)
     assert revisions(shop.world, production(shop), "page")[0].release.revision == "commit3"
+
+
+def test_a_way_back_tried_again_takes_up_no_old_run(shop):
+    """The run that once brought the release failed for another reason; it stays as it ended."""
+    oldest = revisions(shop.world, production(shop), "page")[2].release
+    (first,) = [run for run in shop.store.runs.find(project="shop") if run.revision == oldest.revision]
+    shop.store.runs.save(replace(first, state=RunState.FAILED))
+    rollout = roll_back_to(shop.world, production(shop), "page", oldest.version, "anna")
+    operate_rollout(shop.world, rollout.id, "abort", "anna")
+    shop.settle(10)
+    again = operate_rollout(shop.world, rollout.id, "retry", "anna")
+    shop.settle(10)
+    assert shop.store.rollouts.get(again.id).phase is Phase.PROMOTED
+    run = shop.store.runs.get(first.id)
+    assert (run.state, run.rollouts) == (RunState.FAILED, first.rollouts)
+
+
+def test_a_project_can_be_removed_while_a_way_back_is_under_way(shop):
+    oldest = revisions(shop.world, production(shop), "page")[2].release
+    rollout = roll_back_to(shop.world, production(shop), "page", oldest.version, "anna")
+    remove_project(shop.world, "shop", "anna")
+    shop.settle(20)
+    assert shop.store.rollouts.get(rollout.id).phase is Phase.SUPERSEDED
+    assert not shop.platform.list("shop")
+    assert not shop.store.projects.find()
 
 
 def test_what_cannot_be_gone_back_to(shop):
