@@ -102,11 +102,15 @@ def capture_container(options: Options) -> dict[str, Any]:
 
 
 def volumes() -> list[dict[str, Any]]:
-    """Return the volumes of both: the token for the mesh, which the kubelet replaces, and nothing."""
+    """Return the volumes of both: the token for the mesh, which the kubelet replaces, and nothing.
+
+    Nothing has no size limit: nobody can write to it, and an empty folder takes 4 KiB of some disks, for which the
+    kubelet would evict the pod.
+    """
     token = {"audience": AUDIENCE, "expirationSeconds": TOKEN_SECONDS, "path": "token"}
     return [
         {"name": IDENTITY_VOLUME, "projected": {"sources": [{"serviceAccountToken": token}]}},
-        {"name": NOTHING_VOLUME, "emptyDir": {"sizeLimit": "1Ki"}},
+        {"name": NOTHING_VOLUME, "emptyDir": {}},
     ]
 
 
