@@ -30,6 +30,8 @@ from pipelines.images.credentials import Credentials
 from pipelines.packaging import ImageOptions, ImagePackaging
 from pipelines.ports import Packaging
 
+APPLY_AGAIN = 5.0  # seconds; what somebody took from a candidate's objects by hand is back after as long
+
 
 @dataclass(frozen=True, kw_only=True)
 class Colorlane(World):
@@ -114,7 +116,9 @@ def _kubernetes(settings: Settings) -> Platform:
         control=settings.control_namespace,
         pod_security=settings.pod_security,
     )
-    return KubernetesPlatform(lambda: connect(settings.kubeconfig), layout, sidecars=settings.expect_sidecars)
+    return KubernetesPlatform(
+        lambda: connect(settings.kubeconfig), layout, sidecars=settings.expect_sidecars, again=APPLY_AGAIN
+    )
 
 
 def describe(parts: Colorlane) -> dict[str, Any]:

@@ -30,7 +30,8 @@ from delivery.workloads import Health, WorkloadKey, WorkloadSpec, WorkloadStatus
 class KubernetesPlatform(KubernetesConsole):
     """See `delivery.ports.platform.Platform`. `connect` is called with the first use: a process may never need it.
 
-    `sidecars`: pods that ask for injection and have none are not ready.
+    `sidecars`: pods that ask for injection and have none are not ready. `again`: seconds in which an equal apply is
+    known to be done; who waits for pods asks several times a second, and each apply costs a dozen requests.
     """
 
     def __init__(
@@ -39,9 +40,12 @@ class KubernetesPlatform(KubernetesConsole):
         layout: Layout | None = None,
         *,
         sidecars: bool = False,
+        again: float = 0.0,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._connect, self.layout, self._sidecars, self._now = connect, layout or Layout(), sidecars, now
+        self._again = again
+        self._applied: dict[WorkloadKey, tuple[WorkloadSpec, float]] = {}
 
     @functools.cached_property
     def api(self) -> Api:
@@ -59,15 +63,20 @@ class KubernetesPlatform(KubernetesConsole):
 
     def apply(self, spec: WorkloadSpec) -> None:
         """Bring the workload's objects to the cluster. Raises Rejected (manifests, rights, quota) and Conflict."""
+        done, at = self._applied.get(spec.key, (None, 0.0))
+        if done == spec and self._now() - at < self._again:
+            return
         plan = plan_workload(spec, self.layout)
         try:
             applied = apply_workload(self.api, plan, self.layout, self._ledger)
         except Refused as refused:
             raise explained(refused, f"workload {plan.name} in {plan.namespace}") from refused
         self.readings.wrote(spec.key, applied)
+        self._applied[spec.key] = spec, self._now()
 
     def remove(self, key: WorkloadKey, generation: int) -> None:
         """Begin the workload's end; the cluster drains its pods. Raises Conflict for an older generation."""
+        self._applied.pop(key, None)
         try:
             remove_workload(self.api, key, generation, self.layout, self._ledger)
         except Refused as refused:
