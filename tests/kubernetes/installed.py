@@ -1,4 +1,4 @@
-"""Colorlane installed on a real node from `kustomize/`, as docs/kubernetes.md says, with all of its pods really running.
+"""Colorlane installed on a real node from `kustomize/`, as docs/kubernetes.md says, its pods really running.
 
 Images come from a Docker engine (tests/containers makes them) as files, the project's images from a registry on the
 machine's end of the link. By hand, until Ctrl-C: `python -m tests.kubernetes.installed up --dir <folder>`, as root.
