@@ -16,7 +16,7 @@ from pathlib import Path
 
 from pipelines.artifacts import ArtifactStore
 from pipelines.builders.process import ProcessBuilder
-from pipelines.errors import NotFound, Rejected
+from pipelines.errors import NotFound, Rejected, Transient
 from pipelines.images.archive import read_archive, write_archive
 from pipelines.images.assemble import Base, assemble, empty_base
 from pipelines.images.beside import Halt, run_beside
@@ -116,16 +116,24 @@ class ImagePackaging:
         return record.digest
 
     def _given(self, request: PackageRequest, log: Log, keep_going: KeepGoing) -> str:
-        """Take an image as it is; one that the registry says is not there fails now instead of in a pod."""
+        """Take an image as it is; one that the registry says is not there fails now instead of in a pod.
+
+        Nodes may reach a registry that this machine does not: nobody waits for one that is away.
+        """
         reference = parse_reference(request.image.reference)
 
+        def give_up(seconds: float) -> None:
+            raise Transient(f"registry {reference.registry} is away or busy", retry_after=seconds)
+
         def check(halt: Halt) -> None:
+            insecure = reference.registry in self._options.insecure
+            asked = Registry(reference, self._credentials, insecure=insecure, going=halt.check, pause=give_up)
             try:
-                with closing(self._registry(reference, halt, log)) as registry:
+                with closing(asked) as registry:
                     registry.manifest(reference.repository, reference.digest)
             except NotFound:
                 raise
-            except Rejected as refused:
+            except (Rejected, Transient) as refused:
                 log.note(f"cannot see whether the image is there: {refused.message}")
 
         run_beside(check, keep_going)

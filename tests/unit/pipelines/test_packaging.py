@@ -9,7 +9,7 @@ import pytest
 from pipelines.artifacts import ArtifactStore
 from pipelines.packaging import ImageOptions, ImagePackaging
 from pipelines.plans import TreeEntry
-from pipelines.ports import DockerfileRequest, KeepGoing, Log
+from pipelines.ports import DockerfileRequest, KeepGoing, Log, PackageRequest
 from pipelines.specs import ImageSpec, ServiceSpec
 
 TREE = {
@@ -25,6 +25,22 @@ class Nobody:
 
     def build(self, request: DockerfileRequest, workspace: Path, log: Log, keep_going: KeepGoing) -> Path:
         raise AssertionError(request)
+
+
+class Notes:
+    """A log in memory."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.lines.append(text)
+
+    def write(self, data: bytes) -> None:
+        self.lines.append(data.decode())
+
+    def last_line(self) -> str:
+        return self.lines[-1] if self.lines else ""
 
 
 def packaging(tmp_path: Path, kind: str = "", **options: object) -> ImagePackaging:
@@ -77,3 +93,12 @@ def test_what_decides_an_image_and_what_does_not(tmp_path: Path) -> None:
         assert made.identity("shop", service(image=other), TREE) != first
     assert made.identity("shop", service(image=ImageSpec(dockerfile="D", args={"A": "1"}, timeout=1)), TREE) == first
     assert packaging(tmp_path, "buildkit").identity("shop", service(image=build), TREE) != first
+
+
+def test_nobody_waits_for_the_registry_of_a_given_image(tmp_path: Path) -> None:
+    given = ImageSpec(reference=f"127.0.0.1:1/page@sha256:{'5' * 64}")
+    notes = Notes()
+    request = PackageRequest("shop", service("page", given), given, None, "c0ffee")
+    made = packaging(tmp_path).package(request, tmp_path, notes, lambda: True)
+    assert made == f"sha256:{'5' * 64}"
+    assert any("cannot see whether the image is there" in line for line in notes.lines)
