@@ -33,6 +33,9 @@ from pipelines.ports import Packaging
 APPLY_AGAIN = 5.0  # seconds; what somebody took from a candidate's objects by hand is back after as long
 
 
+POD_SECRETS = Path("/var/run/secrets")  # where a pod's tokens are mounted
+
+
 @dataclass(frozen=True, kw_only=True)
 class Colorlane(World):
     """A process's parts: a World plus the settings they were made from."""
@@ -53,7 +56,7 @@ def build(settings: Settings | None = None) -> Colorlane:
         traffic=MeshTraffic(settings.mesh, settings.mesh_token),
         metrics=MeshMetrics(settings.mesh, settings.mesh_token),
         forges={"embedded": EmbeddedForge(state / "git"), "gitlab": GitlabForge(state / "git")},
-        builds=PipelineBuilds(state, _packaging(settings, state) if settings.platform == "kubernetes" else None),
+        builds=_builds(settings, state),
         clock=SystemClock(),
         wake=Wakeups(settings.redis_url),
         owner=this_process(settings.owner),
@@ -74,6 +77,15 @@ def _limits(settings: Settings) -> Limits:
         history=settings.history_days * 86_400,
         log_bytes=settings.log_megabytes * 1_000_000,
     )
+
+
+def _builds(settings: Settings, state: Path) -> PipelineBuilds:
+    """On a cluster the worker has logins and rights of many teams, which one team's build has no business with."""
+    if settings.platform != "kubernetes":
+        return PipelineBuilds(state)
+    given = (settings.registry_auth_file, Path(settings.kubeconfig) if settings.kubeconfig else None)
+    hidden = (state, POD_SECRETS, *(path for path in given if path is not None))
+    return PipelineBuilds(state, _packaging(settings, state), hidden)
 
 
 def _packaging(settings: Settings, state: Path) -> Packaging:

@@ -20,6 +20,7 @@ from delivery.ports.builds import BuildOutcome, Commit, Plan, PlannedService, Ta
 from delivery.releases import Manifest
 from pipelines import errors as pipeline_errors
 from pipelines.artifacts import ArtifactStore
+from pipelines.builders.process import ProcessBuilder
 from pipelines.git import Git
 from pipelines.images.references import parse_reference
 from pipelines.plans import BUILDER, Builder, content_keys
@@ -47,9 +48,13 @@ def _translated() -> Iterator[None]:
 
 
 class PipelineBuilds:
-    """`state` is the state directory. With `packaging` artifacts are images, else trees of files."""
+    """`state` is the state directory. With `packaging` artifacts are images, else trees of files.
 
-    def __init__(self, state: Path, packaging: Packaging | None = None) -> None:
+    `hidden`: files and folders that build and test commands cannot read.
+    """
+
+    def __init__(self, state: Path, packaging: Packaging | None = None, hidden: Sequence[Path] = ()) -> None:
+        self._commands = ProcessBuilder(hidden)
         self._artifacts = ArtifactStore(state)
         self._packaging = packaging
         self._rendered = RecentRenderings()
@@ -144,7 +149,9 @@ class PipelineBuilds:
         with _translated():
             spec = _spec(Git(repository), revision)
             request = JobRequest(repository, revision, spec.services[service], key, log, project)
-            result = run_job(request, self._artifacts, keep_going=keep_going, packaging=self._packaging)
+            result = run_job(
+                request, self._artifacts, keep_going=keep_going, builder=self._commands, packaging=self._packaging
+            )
         return BuildOutcome(result.state, result.artifact, result.message)
 
     def has(self, artifact: str) -> bool:

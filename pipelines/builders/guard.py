@@ -1,9 +1,10 @@
 """Guard: the process between a worker and a build; when the worker dies, so does all that the build has started.
 
-Run as a script, `guard.py <worker's pid> <command>`, by `process`, alone in its session and with the standard library
-only. It is the *subreaper* of all its descendants (prctl(2), PR_SET_CHILD_SUBREAPER): a build's daemons that fork twice
-become its children and are found. It asks for SIGTERM on its parent's death (PR_SET_PDEATHSIG): that signal is not
-inherited, so without a guard only the shell would die and what it had started would live on.
+Run as a script, `guard.py <worker's pid> <command> [<shown> <hidden>...]`, by `process`, alone in its session and with
+the standard library only; what is hidden (`hiding`) neither it nor the command can read. It is the *subreaper* of all
+its descendants (prctl(2), PR_SET_CHILD_SUBREAPER): a build's daemons that fork twice become its children and are found.
+It asks for SIGTERM on its parent's death (PR_SET_PDEATHSIG): that signal is not inherited, so without a guard only the
+shell would die and what it had started would live on.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ class _Told(Exception):
     """SIGTERM came: the job is canceled, out of time, or its worker is dead."""
 
 
-def main(worker: int, command: str) -> int:
+def main(worker: int, command: str, shown: str = "", *hidden: str) -> int:
     """Run the command; return its status as a shell would (128 + n for signal n). Leaves no descendant."""
     signal.signal(signal.SIGTERM, _stop)
     try:
@@ -36,6 +37,8 @@ def main(worker: int, command: str) -> int:
         if os.getppid() != worker:  # it died before the line above took effect
             return 128 + signal.SIGTERM
         os.nice(NICENESS)
+        if hidden and not _hide(shown, hidden):
+            os.write(2, b"colorlane: this kernel has no Landlock: the command can read what the worker can\n")
         shell = os.posix_spawn("/bin/sh", ["sh", "-c", command], os.environ, setsigdef=[signal.SIGTERM, signal.SIGPIPE])
         status = _wait_for(shell)
     except _Told:
@@ -45,6 +48,14 @@ def main(worker: int, command: str) -> int:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     _end_all(signal.SIGKILL, 30.0)
     return status
+
+
+def _hide(shown: str, hidden: tuple[str, ...]) -> bool:
+    import runpy  # only where something is hidden: it costs milliseconds
+
+    # By path: a script that is run isolated does not see its own folder.
+    hiding = runpy.run_path(os.path.join(os.path.dirname(__file__), "hiding.py"))
+    return bool(hiding["hide"](hidden, (shown,)))
 
 
 def _stop(_number: int, _frame: FrameType | None) -> None:
@@ -107,4 +118,4 @@ def _descendants() -> set[int]:
 
 
 if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1]), sys.argv[2]))
+    sys.exit(main(int(sys.argv[1]), *sys.argv[2:]))

@@ -1,7 +1,7 @@
-"""Process builder: runs a job's command as processes of the worker's user. Neighbours: guard, tools, runner.
+"""Process builder: runs a job's command as processes of the worker's user. Neighbours: guard, hiding, tools, runner.
 
 It isolates for reliability (own session, own HOME, clean environment, time limit), not for security: a build may do
-what the worker's user may. The docs say so.
+what the worker's user may, but for reading what is hidden from it (`hiding`). The docs say so.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from pipelines.builders import guard
@@ -23,7 +24,14 @@ _CHUNK = 65536
 
 
 class ProcessBuilder:
-    """The builder of the embedded stack; see the contract in ports."""
+    """The builder of commands; see the contract in ports.
+
+    `hidden`: files and folders that commands cannot read, nor other processes' memory and environment with them; the
+    folder that `home` lies in, a job's own, is not hidden.
+    """
+
+    def __init__(self, hidden: Sequence[Path] = ()) -> None:
+        self._hidden = tuple(map(str, hidden))
 
     def execute(
         self, command: str, *, cwd: Path, home: Path, timeout: float, log: Log, keep_going: KeepGoing
@@ -31,8 +39,9 @@ class ProcessBuilder:
         """Run the command under a guard; its output goes to `log` as it comes."""
         (home / "tmp").mkdir(parents=True, exist_ok=True)
         started = time.monotonic()
+        hiding = (str(home.parent), *self._hidden) if self._hidden else ()
         process = subprocess.Popen(
-            [sys.executable, "-I", "-S", guard.__file__, str(os.getpid()), command],
+            [sys.executable, "-I", "-S", guard.__file__, str(os.getpid()), command, *hiding],
             cwd=cwd,
             env=build_environment(home, os.environ),
             stdin=subprocess.DEVNULL,

@@ -152,3 +152,37 @@ def test_a_killed_worker_leaves_no_build_running(tmp_path: Path) -> None:
     finally:
         worker.kill()
         worker.wait()
+
+
+def test_what_is_hidden_cannot_be_read(tmp_path):
+    """A mounted secret, a link into a folder beside it, and the state directory but for the job's own workspace."""
+    secret, state = tmp_path / "mounted", tmp_path / "state"
+    (secret / "..data").mkdir(parents=True)
+    (secret / "..data" / "config.json").write_text("secret login")
+    (secret / "config.json").symlink_to("..data/config.json")
+    job = state / "builds" / "work" / "job"
+    (job / "source").mkdir(parents=True)
+    (job / "source" / "beside.txt").write_text("own source")
+    (state / "colorlane.db").write_text("secret row")
+    worker = os.getpid()
+    command = f"""
+        cat ../source/beside.txt; echo made > made.txt; cat made.txt; cat {tmp_path}/plain.txt; cat /etc/passwd
+        cat {secret}/config.json {secret}/..data/config.json {state}/colorlane.db
+        tr '\\0' '\\n' < /proc/{worker}/environ | sed s/^/secret-/
+        : > /dev/null && cat /proc/self/stat > /dev/null && echo alive
+    """
+    (tmp_path / "plain.txt").write_text("plain file")
+    with JobLog(tmp_path / "job.log") as log:
+        ProcessBuilder((secret / "config.json", state)).execute(
+            command, cwd=job / "source", home=job / "home", timeout=20, log=log, keep_going=lambda: True
+        )
+    said = (tmp_path / "job.log").read_text()
+    if "no Landlock" in said:
+        pytest.skip("this kernel has no Landlock")
+    for words in ("own source", "made", "plain file", "alive"):
+        assert words in said
+    assert "secret login" not in said
+    assert "secret row" not in said
+    assert said.count("Permission denied") >= 3
+    if os.geteuid():  # the kernel lets CAP_PERFMON, which root has, see every process
+        assert "secret-" not in said
