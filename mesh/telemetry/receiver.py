@@ -17,7 +17,7 @@ import structlog
 from google.protobuf.message import DecodeError
 
 from mesh.errors import Forbidden, MeshError, Transient, Unauthenticated
-from mesh.telemetry.points import Identity, decode
+from mesh.telemetry.points import Identity, Point, decode
 from mesh.telemetry.shelf import Shelf
 from mesh.telemetry.snapshots import RETIRED, restore, retired_text, source_field, source_text
 from mesh.telemetry.totals import Source, Totals
@@ -95,10 +95,14 @@ class Telemetry:
         await self._save(set(self._totals.sources) if forgot else set(), retired=bool(gone) or forgot)
 
     async def take(self, node: str, raw: bytes) -> None:
-        """Take one export in. Raises DecodeError, and Transient before `load`."""
+        """Take one export in. Raises DecodeError, and Transient before `load`.
+
+        The door has checked the node, not what its export says: counts decide about rollouts, so a sidecar's are taken
+        for its own namespace only, which is all that it calls.
+        """
         if self._totals is None:
             raise Transient("telemetry is not loaded yet")
-        points = decode(raw)
+        points = [point for point in decode(raw) if _may_count(node, point)]
         if node and points:
             await self._save(self._totals.observe(node, points, self._clock()))
 
@@ -124,6 +128,11 @@ class Telemetry:
                 log.warning("telemetry.unsaved", sources=len(sources), error=str(error))
             else:
                 self._removed -= removed
+
+
+def _may_count(node: str, point: Point) -> bool:
+    owner, _, rest = node.partition("/")
+    return not rest or owner in ("gateway", point.series.identity.namespace)
 
 
 async def receive(take: Take, door: Door | None, raw: bytes, context: Any) -> bytes:

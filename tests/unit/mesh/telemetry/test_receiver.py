@@ -92,6 +92,15 @@ async def test_a_store_that_is_away_costs_nothing_once_it_is_back() -> None:
     assert requests_of(again) == 3
 
 
+async def test_a_sidecar_counts_for_its_own_namespace_only() -> None:
+    telemetry = Telemetry(MemoryShelf(), lambda: 1.0)
+    await telemetry.load()
+    await telemetry._export(export(3), Call("bank/web/-/v1/web-1"))
+    assert requests_of(telemetry) == 0
+    await telemetry._export(export(3), Call("shop/web/-/v1/web-1"))
+    assert requests_of(telemetry) == 3
+
+
 async def test_an_idle_proxy_writes_nothing() -> None:
     shelf = MemoryShelf()
     telemetry = Telemetry(shelf, lambda: 1.0)
