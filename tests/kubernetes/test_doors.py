@@ -1,4 +1,4 @@
-"""Doors of the mesh and the lead of one process, decided by a real API server: tokens of pods, Leases."""
+"""Doors of the mesh, decided by a real API server: tokens of pods."""
 
 from __future__ import annotations
 
@@ -6,16 +6,13 @@ import asyncio
 import contextlib
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
-from kubernetes import client, config
 
-from delivery.adapters.leadership_kubernetes import Pace, lead
 from mesh.apiserver import ApiServer
 from mesh.errors import Unauthenticated
 from mesh.identity import Authority, FileVault
@@ -138,73 +135,3 @@ def connected(port: int) -> set[str]:
 
 
 # The lead
-
-PACE = Pace(lease=4.0, renew=2.5, retry=0.3)
-
-
-class Stander:
-    """A process that stands for election, in a thread; `leading` is set while it leads."""
-
-    def __init__(self, cluster: Connection, namespace: str, identity: str) -> None:
-        self.leading, self.stop, self.terms = threading.Event(), threading.Event(), 0
-        api = client.CoordinationV1Api(config.new_client_from_config(str(cluster.kubeconfig)))
-        arguments = ("colorlane-controller", identity, self._work, self.stop)
-        options = {"leases": api, "namespace": namespace, "pace": PACE}
-        self.thread = threading.Thread(target=lead, args=arguments, kwargs=options, daemon=True)
-        self.thread.start()
-
-    def _work(self, lost: threading.Event) -> None:
-        self.terms += 1
-        self.leading.set()
-        lost.wait()
-        self.leading.clear()
-
-    def end(self) -> None:
-        self.stop.set()
-        self.thread.join(20)
-
-
-def test_one_leads_and_the_next_begins_as_soon_as_it_goes(cluster: Connection, namespace: str) -> None:
-    one = Stander(cluster, namespace, "one")
-    assert one.leading.wait(20)
-    two = Stander(cluster, namespace, "two")
-    try:
-        wait_for("a renewal", renewed(cluster, namespace))
-        assert not two.leading.is_set()
-        one.end()
-        went = time.monotonic()
-        assert two.leading.wait(20)
-        assert time.monotonic() - went < PACE.lease, "the lease was given back"
-        spec = cluster.get("lease", "colorlane-controller", namespace)["spec"]
-        assert (spec["holderIdentity"], spec["leaseTransitions"]) == ("two", 1)
-    finally:
-        one.end()
-        two.end()
-
-
-def renewed(cluster: Connection, namespace: str) -> Callable[[], bool]:
-    def at() -> str:
-        return str(cluster.get("lease", "colorlane-controller", namespace)["spec"]["renewTime"])
-
-    first = at()
-    return lambda: at() != first
-
-
-def test_a_lease_of_one_that_died_is_taken_over_when_it_has_ended(cluster: Connection, namespace: str) -> None:
-    spec = {"holderIdentity": "dead", "leaseDurationSeconds": 2, "leaseTransitions": 4}
-    cluster.apply(
-        {
-            "apiVersion": "coordination.k8s.io/v1",
-            "kind": "Lease",
-            "metadata": {"name": "colorlane-controller"},
-            "spec": spec,
-        },
-        namespace=namespace,
-    )
-    began = time.monotonic()
-    heir = Stander(cluster, namespace, "heir")
-    try:
-        assert heir.leading.wait(20)
-        assert time.monotonic() - began >= 2.0, "not before it has ended"
-    finally:
-        heir.end()
