@@ -15,6 +15,7 @@ from pathlib import Path
 from tests.containers import engine
 
 HERE = Path(__file__).parent
+INSTALLED = HERE.parent / "kubernetes" / "test_installed.py"
 
 
 def main(arguments: list[str]) -> int:
@@ -24,7 +25,7 @@ def main(arguments: list[str]) -> int:
     with own as found:
         environment = {**os.environ, **engine.with_compose(cache, found), "COLORLANE_TEST_CONTAINERS": "1"}
         subprocess.run([HERE / "base_image"], env=environment, check=True)
-        command = [sys.executable, "-m", "pytest", "-m", "containers", str(HERE), *arguments]
+        command = [sys.executable, "-m", "pytest", "-m", "containers", str(HERE), str(INSTALLED), *arguments]
         return subprocess.run(command, env=environment, cwd=HERE.parents[1], check=False).returncode
 
 

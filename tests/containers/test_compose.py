@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import urllib.parse
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,26 +14,16 @@ import pytest
 from delivery.demo.chapters import canary, chaos, first_push, preview, rollback
 from delivery.demo.claims import Ledger
 from delivery.demo.console import Teller
-from delivery.demo.doors import Doors, Row, wait_for
+from delivery.demo.doors import wait_for
 from delivery.demo.stage import PROJECT, Stage, version_at
 from delivery.demo.workspace import Workspace
 from tests.containers import engine
 from tests.containers.composed import Composed
+from tests.fakes.doors import PatientDoors
 
 pytestmark = [pytest.mark.containers, pytest.mark.xdist_group("containers"), pytest.mark.timeout(2400)]
 CHAPTERS = (first_push, preview, canary, chaos)
 SWITCH = "COLORLANE_TEST_CONTAINERS"
-PATIENCE = 3  # times as long as the demo: two engines' worth of processes, and gates that take noise for what it is
-
-
-class PatientDoors(Doors):
-    """The demo's doors on a machine that may be busy: what is claimed stays, how long it may take does not."""
-
-    def rollout_when(
-        self, project: str, revision: str, service: str, ready: Callable[[Row], Any], what: str, seconds: float = 180
-    ) -> Row:
-        """See Doors."""
-        return super().rollout_when(project, revision, service, ready, what, seconds * PATIENCE)
 
 
 @pytest.fixture(scope="module")

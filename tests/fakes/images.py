@@ -47,7 +47,7 @@ def python_root(place: Path) -> Path:
     leave = shutil.ignore_patterns("test", "__pycache__", "site-packages", "dist-packages", "idlelib", "config-*")
     shutil.copytree(standard, place / standard.relative_to("/"), symlinks=True, ignore=leave)
     binaries = [interpreter, *standard.glob("lib-dynload/*.so")]
-    for library in sorted({library for binary in binaries for library in _libraries(binary)}):
+    for library in sorted({library for binary in binaries for library in libraries(binary)}):
         _copy(library, place)
     (place / "usr" / "bin").mkdir(parents=True, exist_ok=True)
     if not (place / "usr" / "bin" / "python3").exists():
@@ -56,7 +56,8 @@ def python_root(place: Path) -> Path:
     return place
 
 
-def _libraries(binary: Path) -> Iterator[Path]:
+def libraries(binary: Path) -> Iterator[Path]:
+    """Yield what the loader loads for a program."""
     for line in subprocess.run(["ldd", str(binary)], capture_output=True, text=True).stdout.splitlines():
         for word in line.split():
             if word.startswith("/"):

