@@ -106,6 +106,10 @@ class ImagePackaging:
         """Make the image and put it where the platform finds it; see the port."""
         if request.image.reference:
             return self._given(request, log, keep_going)
+        if (
+            request.source is not None and request.source.is_symlink()
+        ):  # put there by a test, to show what lies elsewhere
+            raise RedBuild(f"the built tree of {request.service.name} was replaced by a link while it was tested")
         if request.image.dockerfile:
             archive = self._build_dockerfile(request, workspace, log, keep_going)
             record = run_beside(lambda halt: self._from_archive(request, archive, workspace, log, halt), keep_going)
@@ -172,7 +176,9 @@ class ImagePackaging:
         if self._dockerfiles is None:
             remedy = "Set COLORLANE_BUILDER (docs/images.md), or give image.base instead of a Dockerfile"
             raise RedBuild(f"{service} has a Dockerfile, and nothing here builds Dockerfiles. {remedy}")
-        if not (request.source / image.dockerfile).is_file():
+        # By a link the builder, which may read more than the build's commands, would show a file from elsewhere.
+        file = (request.source / image.dockerfile).resolve()
+        if not file.is_file() or not file.is_relative_to(request.source.resolve()):
             raise RedBuild(f"{service} has no {image.dockerfile} in its directory after the build command")
         _make_writable(request.source)
         log.note(f"image: {image.dockerfile} with {self._dockerfiles.kind}")

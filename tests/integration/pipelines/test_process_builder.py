@@ -169,6 +169,9 @@ def test_what_is_hidden_cannot_be_read(tmp_path):
         cat ../source/beside.txt; echo made > made.txt; cat made.txt; cat {tmp_path}/plain.txt; cat /etc/passwd
         cat {secret}/config.json {secret}/..data/config.json {state}/colorlane.db
         tr '\\0' '\\n' < /proc/{worker}/environ | sed s/^/secret-/
+        ln {state}/colorlane.db stolen.db; cat stolen.db
+        mkdir one two && echo moved > one/file && {sys.executable} -c 'import os; os.rename("one/file", "two/file")'
+        cat two/file
         : > /dev/null && cat /proc/self/stat > /dev/null && echo alive
     """
     (tmp_path / "plain.txt").write_text("plain file")
@@ -179,7 +182,7 @@ def test_what_is_hidden_cannot_be_read(tmp_path):
     said = (tmp_path / "job.log").read_text()
     if "no Landlock" in said:
         pytest.skip("this kernel has no Landlock")
-    for words in ("own source", "made", "plain file", "alive"):
+    for words in ("own source", "made", "plain file", "moved", "alive"):
         assert words in said
     assert "secret login" not in said
     assert "secret row" not in said

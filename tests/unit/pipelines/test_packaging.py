@@ -9,7 +9,7 @@ import pytest
 from pipelines.artifacts import ArtifactStore
 from pipelines.packaging import ImageOptions, ImagePackaging
 from pipelines.plans import TreeEntry
-from pipelines.ports import DockerfileRequest, KeepGoing, Log, PackageRequest
+from pipelines.ports import DockerfileRequest, KeepGoing, Log, PackageRequest, RedBuild
 from pipelines.specs import ImageSpec, ServiceSpec
 
 TREE = {
@@ -102,3 +102,24 @@ def test_nobody_waits_for_the_registry_of_a_given_image(tmp_path: Path) -> None:
     made = packaging(tmp_path).package(request, tmp_path, notes, lambda: True)
     assert made == f"sha256:{'5' * 64}"
     assert any("cannot see whether the image is there" in line for line in notes.lines)
+
+
+@pytest.mark.parametrize("trick", ["file", "folder", "tree"])
+def test_a_link_shows_the_builder_no_file_from_elsewhere(tmp_path: Path, trick: str) -> None:
+    """What a build's commands cannot read must not come out in the builder's words about a Dockerfile that is none."""
+    elsewhere, source = tmp_path / "registry", tmp_path / "staged"
+    (elsewhere / "at").mkdir(parents=True)
+    (elsewhere / "at" / "config.json").write_text("secret login")
+    if trick == "tree":
+        source.symlink_to(elsewhere)
+    else:
+        (source / "at").mkdir(parents=True)
+        if trick == "file":
+            (source / "at" / "config.json").symlink_to(elsewhere / "at" / "config.json")
+        else:
+            (source / "at").rmdir()
+            (source / "at").symlink_to(elsewhere / "at")
+    image = ImageSpec(dockerfile="at/config.json")
+    request = PackageRequest("shop", service("page", image), image, source, "c0ffee")
+    with pytest.raises(RedBuild):
+        packaging(tmp_path / "state", "buildkit").package(request, tmp_path, Notes(), lambda: True)
