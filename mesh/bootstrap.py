@@ -76,8 +76,6 @@ class Parts:
             work.append(self.membership.keep())
         if isinstance(self.telemetry, SharedTelemetry):
             work.append(self.telemetry.pass_on())
-        if self.cluster is not None:
-            work.append(self.cluster.gateway_api.run())
         return work
 
 
@@ -122,6 +120,8 @@ async def _start(parts: Parts, opening: Opening, servers: list[Any], tasks: asyn
     gc.freeze()  # the messages' classes live for ever; looking through them at each collection costs half of a push
     await grpc_server.start()
     servers.append(grpc_server)
+    if parts.cluster is not None:
+        parts.cluster.is_serving = True
     log.info("serving", xds=settings.xds_port, http=settings.mesh_port, revision=hub.revision, name=parts.fleet.name)
     opening.app = create_app(hub, parts.store, parts.telemetry, parts.fleet, parts.doors)
 
@@ -144,6 +144,8 @@ async def _load(parts: Parts, tasks: asyncio.TaskGroup) -> None:
         parts.doors.registry = lambda: cluster.registry.view(time.monotonic())
         parts.running.append(tasks.create_task(cluster.registry.run()))
         await cluster.registry.wait_synced()
+        parts.running.append(tasks.create_task(cluster.gateway_api.run()))
+        await cluster.gateway_api.wait_exposed()
 
 
 def _waiting_for(parts: Parts) -> list[str]:

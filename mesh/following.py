@@ -14,7 +14,10 @@ from mesh.sources.kubernetes.registry import Registry
 
 
 class Cluster:
-    """`registry` and `gateway_api` run beside each other; both change the world of the fleet's hub."""
+    """`registry` and `gateway_api` run beside each other; both change the world of the fleet's hub.
+
+    `is_serving`: proxies may connect here; before that this replica knows of none, and says nothing of routes.
+    """
 
     def __init__(
         self,
@@ -25,6 +28,7 @@ class Cluster:
         namespaces: Sequence[str] = (),
     ) -> None:
         self._fleet = fleet
+        self.is_serving = False
         self._exposed_at = 0
         self._taken_at = -1
         self.registry = Registry(server, self._apply, clock=clock, namespaces=namespaces, lives=lives)
@@ -32,8 +36,8 @@ class Cluster:
             lookup=self.registry.catalogue.service,
             taken=self._taken,
             expose=self._expose,
-            waiting=self._waiting,
-            is_leader=lambda: not fleet.roll.live or fleet.roll.leader == fleet.name,
+            waiting=self.waiting,
+            is_leader=lambda: self.is_serving and (not fleet.roll.live or fleet.roll.leader == fleet.name),
             now=lambda: datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         )
         self.gateway_api = GatewayApi(server, around, clock=clock, namespaces=namespaces)
@@ -53,16 +57,20 @@ class Cluster:
         known = self._fleet.hub.world.namespaces.values()
         return {each.domain: each.name for each in known if each.domain and not each.source}
 
-    async def _waiting(self) -> list[str]:
-        """Gateways that have not taken what was exposed last; of one that has, later changes are no matter."""
+    async def waiting(self) -> list[str]:
+        """Gateways that have not taken what was exposed last; of one that has, later changes are no matter. Replicas of
+        the mesh, too, that do not answer or do not expose the same yet: their gateways cannot have taken it."""
         own = [each for each in self._fleet.hub.proxies() if not each.namespace]
-        theirs, _ = await self._fleet.listings() if self._fleet.roll.live else ({}, [])
-        others = [row for rows in theirs.values() for row in rows if not row["namespace"]]
+        if own and self._taken_at == self._exposed_at:
+            return []
+        others, behind = await self._fleet.gateways() if self._fleet.roll.live else ([], [])
         if not own and not others:
-            return ["no gateway is connected"]
+            return behind or ["no gateway is connected"]
         if self._taken_at == self._exposed_at:
             return []
-        late = [f"{each.proxy}: has not acknowledged it yet" for each in own if each.revision < self._exposed_at]
+        late = behind + [
+            f"{each.proxy}: has not acknowledged it yet" for each in own if each.revision < self._exposed_at
+        ]
         late += [f"{row['id']}: has not acknowledged it yet" for row in others if not row["synced"]]
         if not late:
             self._taken_at = self._exposed_at

@@ -33,7 +33,8 @@ def internal_routes(fleet: Fleet, read: ReadCounts | None, take: TakeAll | None)
 
     @router.get("/proxies")
     async def proxies() -> dict[str, Any]:
-        return {"proxies": [views.proxy_view(each, fleet.hub.revision) for each in fleet.hub.proxies()]}
+        rows = [views.proxy_view(each, fleet.hub.revision) for each in fleet.hub.proxies()]
+        return {"proxies": rows, "exposed": fleet.hub.world.exposures()}
 
     if read is not None:
 

@@ -56,6 +56,14 @@ class World:
         merged = {**asked, **{each.name: each for each in namespaces}, **exposed}
         return self if merged == self.namespaces else replace(self, namespaces=merged)
 
+    def exposures(self) -> list[str]:
+        """Return what a cluster's objects expose, as words that are the same at every replica that knows the same."""
+        return sorted(
+            f"{each.domain} {each.name}/{each.entry_service}:{each.entry_port}"
+            for each in self.namespaces.values()
+            if each.source
+        )
+
     def with_environment(self, environment: Environment) -> World:
         """Make a colour known, or change its base or fallback."""
         return replace(

@@ -143,6 +143,19 @@ class Fleet:
                 found[name] = answer["proxies"]
         return found, silent
 
+    async def gateways(self) -> tuple[list[Mapping[str, Any]], list[str]]:
+        """Return how gateways of the other replicas stand, and, in words, which replicas do not answer or do not expose
+        what this one does."""
+        mine, rows, behind = self.hub.world.exposures(), list[Mapping[str, Any]](), list[str]()
+        for name, answer in sorted((await self._each("proxies", lambda _: {})).items()):
+            if answer is None:
+                behind.append(f"mesh replica {name}: {SILENT}")
+                continue
+            rows += (row for row in answer["proxies"] if not row["namespace"])
+            if answer.get("exposed", mine) != mine:
+                behind.append(f"mesh replica {name}: {BEHIND}")
+        return rows, behind
+
     def _join(
         self,
         namespace: str,

@@ -66,6 +66,7 @@ class GatewayApi:
         self._server = server
         self._around = around
         self._changed = asyncio.Event()
+        self._exposed = asyncio.Event()
         self._mirrors: dict[str, list[Mirror]] = {}
         self._reflectors: list[Reflector] = []
         for kind in (CLASSES, GATEWAYS, ROUTES):
@@ -89,13 +90,21 @@ class GatewayApi:
                 except TimeoutError:
                     continue
 
+    async def wait_exposed(self) -> None:
+        """Return when all that routes expose is exposed, or it is known that there is no Gateway API to be seen: before
+        that a gateway would be told that hosts are gone which it serves."""
+        await self._exposed.wait()
+
     async def _look(self) -> None:
         """Judge everything, expose what is taken, and write what has not been said yet."""
-        if not all(mirror.synced for mirrors in self._mirrors.values() for mirror in mirrors):
+        if not all(each.mirror.synced for each in self._reflectors):
+            if all(each.mirror.synced or each.absent for each in self._reflectors):
+                self._exposed.set()
             return
         classes, gateways = ours(self._items(CLASSES), self._items(GATEWAYS))
         verdicts = judge(gateways, self._items(ROUTES), self._around.lookup, self._around.taken())
         self._around.expose([each.namespace for each in verdicts if each.namespace is not None])
+        self._exposed.set()
         if not classes or not self._around.is_leader():
             return
         waiting, now = list(await self._around.waiting()), self._around.now()
@@ -132,8 +141,11 @@ class GatewayApi:
 def _by_route(verdicts: Iterable[Verdict], routes: Iterable[Json]) -> list[tuple[Json, list[Verdict]]]:
     """Group the verdicts; a route that was once ours and is no more gets none, which clears what we said of it."""
     found: list[tuple[Json, list[Verdict]]] = []
+    by_route: dict[int, list[Verdict]] = {}
+    for each in verdicts:
+        by_route.setdefault(id(each.route), []).append(each)
     for route in routes:
-        judged = [each for each in verdicts if each.route is route]
+        judged = by_route.get(id(route), [])
         told = (route.get("status") or {}).get("parents") or ()
         if judged or any(each.get("controllerName") == CONTROLLER for each in told):
             found.append((route, judged))

@@ -50,8 +50,9 @@ class Server(Protocol):
 class Reflector:
     """`on_changes` hears of what differs after each list and event; of nothing, too, when a list is in or was denied.
 
-    `patient`: the mesh can do without; where the kind or the right to see it is not there, it asks once a minute.
-    `trouble`: why the copy may be stale, "" while the API server answers; `since`: seconds of `clock` when that began.
+    `patient`: the mesh can do without; where the kind or the right to see it is not there, it asks once a minute, and
+    `absent` says so. `trouble`: why the copy may be stale, "" while the API server answers; `since`: seconds of `clock`
+    when that began.
     """
 
     def __init__(
@@ -68,7 +69,7 @@ class Reflector:
         self.path = path
         self.mirror = mirror
         self.trouble = "not asked yet"
-        self.denied = False
+        self.denied = self.absent = False
         self.since = clock()
         self._server = server
         self._on_changes = on_changes
@@ -131,7 +132,7 @@ class Reflector:
     def _fine(self) -> None:
         if self.trouble and self.mirror.synced:
             log.info("registry follows", path=self.path, records=len(self.mirror.records))
-        self.trouble, self.denied = "", False
+        self.trouble, self.denied, self.absent = "", False, False
 
     async def _fail(self, error: MeshError) -> None:
         if not self.trouble or not self._failures:
@@ -139,10 +140,11 @@ class Reflector:
         if not self.trouble:
             self.since = self._clock()
         self.trouble, self.denied = error.message, isinstance(error, Denied)
-        if isinstance(error, Denied):
+        self.absent = self._patient and isinstance(error, (NotFound, Denied))
+        if self.denied or self.absent:
             self._on_changes(Changes())
-            if error.field == "credentials":
-                await self._server.renew_credentials()
+        if isinstance(error, Denied) and error.field == "credentials":
+            await self._server.renew_credentials()
         await self._pause(error)
 
     async def _pause(self, error: MeshError | None) -> None:
@@ -150,6 +152,6 @@ class Reflector:
         longest = min(FIRST_PAUSE * 2**self._failures, LONGEST_PAUSE)
         self._failures = min(self._failures + 1, 10)
         asked = error.retry_after if isinstance(error, Transient) and not isinstance(error, Gone) else 0.0
-        if self._patient and isinstance(error, (NotFound, Denied)):  # no such kind here, and hardly soon
+        if self.absent:  # no such kind here, and hardly soon
             asked = ABSENT_SECONDS
         await self._sleep(max(longest, asked if asked > 1.0 else 0.0) * self._chance.uniform(0.5, 1.0))

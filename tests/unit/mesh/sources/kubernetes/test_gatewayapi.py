@@ -6,6 +6,9 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+import pytest
+
+from mesh.errors import NotFound
 from mesh.model.nouns import Namespace
 from mesh.sources.kubernetes.gatewayapi import GatewayApi, Surroundings
 from tests.fakes.gateway_objects import CLASS, Item, gateway, lookup, route
@@ -45,11 +48,18 @@ class Cluster:
         return dict(body)
 
 
+class Without(Cluster):
+    """An API server without the CRDs."""
+
+    async def get(self, path: str, query: Any = None) -> Item:
+        raise NotFound("no such kind")
+
+
 class Bench:
     """A follower, what it exposes, and who it thinks it is."""
 
-    def __init__(self, *, leads: bool = True) -> None:
-        self.cluster, self.exposed, self.looks = Cluster(), list[Namespace](), 0
+    def __init__(self, *, leads: bool = True, cluster: Cluster | None = None) -> None:
+        self.cluster, self.exposed, self.looks = cluster or Cluster(), list[Namespace](), 0
         self.looked = asyncio.Event()
         self.waiting = ["gateway/main: has not acknowledged it yet"]
         around = Surroundings(lookup, dict, self.expose, self.who, lambda: leads, lambda: "2026-11-22T10:00:00Z")
@@ -92,3 +102,16 @@ async def test_a_replica_that_does_not_lead_exposes_and_says_nothing() -> None:
     await bench.run(lambda: bench.looks > 2)
     assert [each.domain for each in bench.exposed] == ["shop.test"]
     assert bench.cluster.written == []
+
+
+@pytest.mark.parametrize(("cluster", "domains"), [(Cluster, ["shop.test"]), (Without, [])])
+async def test_the_mesh_may_serve_once_hosts_are_exposed_or_there_can_be_none(
+    cluster: type[Cluster], domains: list[str]
+) -> None:
+    bench = Bench(leads=False, cluster=cluster())
+    task = asyncio.create_task(bench.follower.run())
+    async with asyncio.timeout(20):
+        await bench.follower.wait_exposed()
+    assert [each.domain for each in bench.exposed] == domains
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
