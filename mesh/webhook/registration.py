@@ -38,7 +38,8 @@ class Registration:
         """Run for ever: set the bundle right, then again whenever the object changes or comes back."""
         while True:
             try:
-                await self.settle()
+                if await self.settle():  # replicas that know different roots for a while must not race
+                    await asyncio.sleep(RETRY_SECONDS)
                 await self._next_change()
             except MeshError as error:
                 if self.state != str(error):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 from typing import Any, cast
 
@@ -68,3 +69,24 @@ async def test_an_absent_configuration_is_said_with_what_to_do() -> None:
         await registration(cluster).settle()
     assert "no sidecar by themselves" in refused.value.message
     assert "colorlane mesh inject" in refused.value.remedy
+
+
+async def test_replicas_that_know_different_roots_do_not_write_in_a_circle(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Until both have read the vault again: each write is followed by a rest."""
+    cluster, rests = Cluster(), list[float]()
+    mine = registration(cluster)
+
+    async def rest(seconds: float) -> None:
+        rests.append(seconds)
+        if len(rests) == 3:
+            raise asyncio.CancelledError
+
+    async def changed() -> None:
+        cluster.object = webhook_configuration(Endpoint(), bundle=b"the other's")
+        cluster.object["metadata"]["resourceVersion"] = "9"
+
+    monkeypatch.setattr("mesh.webhook.registration.asyncio.sleep", rest)
+    monkeypatch.setattr(mine, "_next_change", changed)
+    with pytest.raises(asyncio.CancelledError):
+        await mine.keep()
+    assert cluster.writes == 3
