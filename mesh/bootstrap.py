@@ -102,7 +102,7 @@ async def _start(parts: Parts, opening: Opening, servers: list[Any], tasks: asyn
     settings, hub = parts.settings, parts.hub
     authority = await _authority(settings, tasks, parts.running)
     if settings.webhook_port:  # before all else: new pods of the whole cluster wait for it
-        await _admit(settings, authority, tasks, parts.running)
+        await _admit(parts, authority, tasks)
     await _load(parts, tasks)
     if parts.membership is None:
         await parts.counts.load()
@@ -232,15 +232,14 @@ def _credentials(settings: Settings, authority: Any) -> Any:
     )
 
 
-async def _admit(
-    settings: Settings, authority: Any, tasks: asyncio.TaskGroup, background: list[asyncio.Task[None]]
-) -> None:
+async def _admit(parts: Parts, authority: Any, tasks: asyncio.TaskGroup) -> None:
     """Serve the webhook that injects sidecars, and keep its registration right."""
     from mesh.apiserver import ApiServer
     from mesh.identity import ServingCertificate, mesh_names, ssl_context
     from mesh.injection import Mode, Options
     from mesh.webhook import Patrol, Registration, admission_app, serve
 
+    settings, background = parts.settings, parts.running
     names = mesh_names(settings.mesh_service, settings.namespace)
     options = Options(
         settings.sidecar_image,
@@ -262,6 +261,7 @@ async def _admit(
     )
     patrol = Patrol(api, options, only_namespaces=filter(None, only))
     background += [tasks.create_task(each.keep()) for each in (registration, patrol)]
+    parts.doors.injection = lambda: {"webhook": registration.state, "pods_without_sidecar": patrol.pods}
     log.info("injecting", port=settings.webhook_port, image=settings.sidecar_image, mode=settings.sidecar_mode)
 
 

@@ -56,13 +56,15 @@ class Telemetry(Protocol):
 class Doors:
     """`token`: what callers must show, "" where none is asked for. `leaving`: this replica is going: it is not ready,
     and ends connections. `read`, `take`: counts that other replicas ask for, and exports they pass on. `registry`: how
-    well the cluster is followed that endpoints come from, where they do."""
+    well the cluster is followed that endpoints come from, where they do. `injection`: whether the webhook is
+    registered, and which pods were made without it."""
 
     token: str = field(default="", repr=False)
     leaving: bool = False
     read: ReadCounts | None = None
     take: TakeAll | None = None
     registry: Callable[[], dict[str, Any]] | None = None
+    injection: Callable[[], dict[str, Any]] | None = None
 
 
 def create_app(
@@ -225,6 +227,8 @@ def _reading(fleet: Fleet, telemetry: Telemetry, doors: Doors) -> APIRouter:
             found["replicas"] = sorted((fleet.name, *fleet.roll.live))
         if doors.registry is not None:
             found["registry"] = doors.registry()
+        if doors.injection is not None:
+            found["injection"] = doors.injection()
         return found
 
     @router.get("/telemetry/{namespace}/{service}/{color}")

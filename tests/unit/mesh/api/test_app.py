@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from mesh.api.app import create_app
+from mesh.api.app import Doors, create_app
 from mesh.serving.hub import Hub
 from tests.fakes.mesh_store import MemoryStore, NoTelemetry
 from tests.fakes.mesh_world import SHOP, bookshop
@@ -114,3 +114,10 @@ def test_reading(api: TestClient, path: str) -> None:
 def test_health_and_metrics(api: TestClient) -> None:
     assert api.get("/healthz").status_code == api.get("/readyz").status_code == 200
     assert "colorlane_mesh_intents 5" in api.get("/metrics").text
+
+
+def test_the_status_tells_of_injection_where_there_is_some(hub: Hub, store: MemoryStore, api: TestClient) -> None:
+    assert "injection" not in api.get("/v1/status").json()
+    said = {"webhook": "registered", "pods_without_sidecar": ["shop/web-1"]}
+    door = TestClient(create_app(hub, store, NoTelemetry(), doors=Doors(injection=lambda: said)))
+    assert door.get("/v1/status").json()["injection"] == said
