@@ -72,7 +72,9 @@ class KubernetesPlatform(KubernetesConsole):
         except Refused as refused:
             raise explained(refused, f"workload {plan.name} in {plan.namespace}") from refused
         self.readings.wrote(spec.key, applied)
-        self._applied[spec.key] = spec, self._now()
+        now = self._now()
+        recent = {key: entry for key, entry in self._applied.copy().items() if now - entry[1] < self._again}
+        self._applied = {**recent, spec.key: (spec, now)}  # manifests of everything ever applied would fill the memory
 
     def remove(self, key: WorkloadKey, generation: int) -> None:
         """Begin the workload's end; the cluster drains its pods. Raises Conflict for an older generation."""

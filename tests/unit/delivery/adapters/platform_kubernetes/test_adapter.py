@@ -22,7 +22,9 @@ def applied(monkeypatch: pytest.MonkeyPatch) -> list[WorkloadSpec]:
     """What reaches the cluster, by `plan_workload` of the spec."""
     reached: list[Any] = []
     monkeypatch.setattr(adapter, "plan_workload", lambda spec, layout: spec)
-    monkeypatch.setattr(adapter, "apply_workload", lambda api, plan, layout, ledger: dict(enumerate(reached.__iadd__([plan]))))
+    monkeypatch.setattr(
+        adapter, "apply_workload", lambda api, plan, layout, ledger: dict(enumerate(reached.__iadd__([plan])))
+    )
     monkeypatch.setattr(adapter, "remove_workload", lambda *given: None)
     monkeypatch.setattr(adapter, "Api", lambda client: None)
     return reached
@@ -50,3 +52,12 @@ def test_another_one_and_one_after_a_removal_are_made(applied: list[WorkloadSpec
     cluster.remove(SPEC.key, 2001)
     cluster.apply(replace(SPEC, generation=2000))
     assert [spec.generation for spec in applied] == [1000, 2000, 2000]
+
+
+def test_what_was_applied_is_not_remembered_for_ever(applied: list[WorkloadSpec]) -> None:
+    clock = Clock()
+    cluster = platform(clock)
+    for number in range(3):
+        cluster.apply(replace(SPEC, key=WorkloadKey("shop", "reviews", "", f"v{number}")))
+        clock.at += 6.0
+    assert len(cluster._applied) == 1  # nothing else shows it
