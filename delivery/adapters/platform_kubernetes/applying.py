@@ -15,13 +15,14 @@ from delivery.adapters.platform_kubernetes import floors, shared
 from delivery.adapters.platform_kubernetes.api import Api
 from delivery.adapters.platform_kubernetes.fence import Ledger, check_live, turns
 from delivery.adapters.platform_kubernetes.layout import Layout
-from delivery.adapters.platform_kubernetes.names import OBJECTS, TAKEN, namespace_of
+from delivery.adapters.platform_kubernetes.names import OBJECTS, TAKEN, has_own_namespace, namespace_of
 from delivery.adapters.platform_kubernetes.objects import LISTED, Object, Plan
 from delivery.adapters.platform_kubernetes.previews import guards, namespace_object
 from delivery.adapters.platform_kubernetes.refusals import FORBIDDEN, Cause, Refused, explained
 from delivery.adapters.platform_kubernetes.writing import ABSENT, owner, place, with_metadata, written
 from delivery.errors import Rejected, Transient
 from delivery.workloads import WorkloadKey
+from mesh.model.pods import COLOR, PROJECT
 
 log = structlog.get_logger(__name__)
 
@@ -56,6 +57,8 @@ def ensure_namespace(api: Api, key: WorkloadKey, layout: Layout) -> None:
         _make_namespace(api, namespace_object(key, layout))
     elif found["metadata"].get("deletionTimestamp"):
         raise Transient(f"namespace {name} is still being deleted", retry_after=2.0)
+    elif has_own_namespace(key, layout):
+        _check_own(found, key)
     for item in guards(key, layout):
         written(api, item)
 
@@ -68,6 +71,19 @@ def _find_namespace(api: Api, name: str) -> Object | None:
         if refused.code == FORBIDDEN:
             return {"metadata": {"name": name}}
         raise explained(refused, f"Namespace/{name}") from refused
+
+
+def _check_own(found: Object, key: WorkloadKey) -> None:
+    """Raise Rejected for a place of others: `shop-alice` is shop's preview alice, and the project shop-alice's own."""
+    metadata = found["metadata"]
+    labels = metadata.get("labels") or {}
+    if PROJECT in labels and (labels[PROJECT], labels.get(COLOR)) != (key.project, key.color):
+        raise Rejected(
+            f"namespace {metadata['name']} is project {labels[PROJECT]}'s; the preview {key.color} cannot have it",
+            field="COLORLANE_KUBERNETES_NAMESPACE",
+            value=metadata["name"],
+            remedy="give the branch another name, or keep previews in the baseline's namespace",
+        )
 
 
 def _make_namespace(api: Api, item: Object) -> None:
