@@ -6,7 +6,6 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from delivery.adapters.platform_kubernetes.connection import connect
 from delivery.errors import Rejected
 from pipelines.builders.buildkit import BuildkitBuilder, fixed_address
 from pipelines.builders.buildkit_job import BuildkitJobs, JobOptions
@@ -39,6 +38,8 @@ def dockerfile_builder(choice: BuilderChoice, credentials: Credentials) -> Docke
     if kind == "docker":
         return EngineBuilder(_needed(choice.docker_host, kind, "COLORLANE_DOCKER_HOST"), credentials)
     if kind == "kubernetes":
+        from delivery.adapters.platform_kubernetes.connection import connect  # late: 0.3 s
+
         return BuildkitBuilder(BuildkitJobs(connect(choice.kubeconfig), choice.job), credentials, environment=found)
     return None
 
