@@ -273,3 +273,11 @@ def test_only_the_newest_ended_rollouts_stay(scene):
     scene.look()
     shown = [key for key in scene.objects.held if key.kind == ROLLOUT]
     assert len(shown) == 5
+
+
+def test_of_a_removed_project_nothing_is_shown(scene):
+    """Its rollouts stay in the database as history; on a real cluster their objects stayed in the namespace."""
+    assert scene.objects.held
+    scene.shop.store.projects.delete("shop")
+    scene.look()
+    assert {key.kind for key in scene.objects.held} == {ENVIRONMENT}  # environments are the reaper's
