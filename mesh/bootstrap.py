@@ -237,10 +237,11 @@ async def _admit(parts: Parts, authority: Any, tasks: asyncio.TaskGroup) -> None
     from mesh.apiserver import ApiServer
     from mesh.identity import ServingCertificate, mesh_names, ssl_context
     from mesh.injection import Mode, Options
-    from mesh.webhook import Patrol, Registration, admission_app, serve
+    from mesh.webhook import Patrol, Registration, admission_app, has_native_sleep, serve
 
     settings, background = parts.settings, parts.running
     names = mesh_names(settings.mesh_service, settings.namespace)
+    api, wish = ApiServer(settings.kubeconfig), settings.sidecar_native_sleep
     options = Options(
         settings.sidecar_image,
         authority.bundle().decode(),
@@ -249,12 +250,13 @@ async def _admit(parts: Parts, authority: Any, tasks: asyncio.TaskGroup) -> None
         mesh_address=names[0],
         own_namespace=settings.namespace,
         drain_seconds=settings.sidecar_drain_seconds,
+        native_sleep=await has_native_sleep(api) if wish == "auto" else wish == "on",
         pull_policy=settings.sidecar_pull_policy,
         pull_secret=settings.sidecar_pull_secret,
     )
     app = admission_app(lambda: replace(options, ca_pem=authority.bundle().decode()))
     listener = _listen(settings.webhook_host, settings.webhook_port, "WEBHOOK")
-    api, only = ApiServer(settings.kubeconfig), settings.watch_namespaces.replace(" ", "").split(",")
+    only = settings.watch_namespaces.replace(" ", "").split(",")
     registration = Registration(api, authority.bundle, name=settings.webhook_name)
     background.append(
         tasks.create_task(serve(app, listener, ssl_context(ServingCertificate(authority.keyring, names))))

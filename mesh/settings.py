@@ -64,6 +64,9 @@ class Settings(BaseSettings):
     sidecar_drain_seconds: int = Field(
         default=5, ge=0, le=3600, description="seconds applications serve on after their pod is told to end"
     )
+    sidecar_native_sleep: Literal["auto", "on", "off"] = Field(
+        default="auto", description="drain by preStop.sleep; auto: where the cluster knows it (Kubernetes >= 1.30)"
+    )
     revision: str = Field(default="", description="injects only pods and namespaces labelled colorlane.dev/revision so")
     xds_connection_age: float = Field(
         default=0.0, ge=0, description="seconds after which a proxy connects anew, to spread over replicas; 0: never"

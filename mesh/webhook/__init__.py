@@ -10,6 +10,7 @@ Any number of replicas may answer; each keeps the one configuration object right
 asked about at all, and what happens when nobody answers, by `configuration`; the rest by `mesh.injection.judge`.
 """
 
+from mesh.webhook.abilities import has_native_sleep
 from mesh.webhook.configuration import NAME, Endpoint, webhook_configuration
 from mesh.webhook.missed import Patrol
 from mesh.webhook.registration import Registration
@@ -23,6 +24,7 @@ __all__ = [
     "Patrol",
     "Registration",
     "admission_app",
+    "has_native_sleep",
     "review",
     "serve",
     "webhook_configuration",
