@@ -122,7 +122,8 @@ class Registry:
         start = self._ask("POST", f"/v2/{repository}/blobs/uploads/", scopes)
         url = self._client.base_url.join(start.headers.get("Location", ""))
         headers = {"Content-Length": str(size), "Content-Type": "application/octet-stream"}
-        if url.host == self._client.base_url.host:  # a login never leaves its registry
+        here = self._client.base_url
+        if (url.scheme, url.host) == (here.scheme, here.host):  # a login never leaves its registry, nor goes in clear
             headers |= self._headers(scopes)
         with self._away():
             reply = self._client.put(

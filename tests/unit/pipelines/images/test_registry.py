@@ -189,6 +189,21 @@ def test_tokens_are_asked_for_by_scope_and_basic_logins_sent(memory: Memory, ima
     assert asked[0].url.params["service"] == "r.io"
 
 
+def test_no_login_goes_in_clear_where_the_registry_points_to(memory: Memory, image: Image, logins: Path) -> None:
+    def door(request: httpx.Request) -> httpx.Response | None:
+        if request.url.scheme == "https" and "Authorization" not in request.headers:
+            return httpx.Response(401, headers={"WWW-Authenticate": "Basic"})
+        if request.method == "POST":
+            return httpx.Response(202, headers={"Location": f"http://{request.url.host}{request.url.path}1?state=x"})
+        return None
+
+    memory.trouble = door
+    push_image(registry(memory, logins), "team/a", image)
+    clear = [request for request in memory.asked if request.url.scheme == "http"]
+    assert clear
+    assert not [request for request in clear if "Authorization" in request.headers]
+
+
 def test_a_refresh_token_is_exchanged(memory: Memory, image: Image, tmp_path: Path) -> None:
     file = tmp_path / "logins.json"
     file.write_text(json.dumps({"auths": {"r.io": {"identitytoken": "refresh me"}}}))
