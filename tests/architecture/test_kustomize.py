@@ -214,6 +214,14 @@ def test_sidecars_are_of_the_mesh_s_own_image() -> None:
     assert given["COLORLANE_SIDECAR_IMAGE"] == mesh["image"]
 
 
+def test_projects_namespaces_let_captured_pods_in() -> None:
+    """Capture needs NET_ADMIN for a moment, which `baseline` refuses: a real node's pods were not made."""
+    for overlay in OVERLAYS:
+        (given,) = (each["data"] for each in of_kind(overlay, "ConfigMap") if "COLORLANE_PLATFORM" in each["data"])
+        if given.get("COLORLANE_SIDECAR_MODE", "transparent") == "transparent":
+            assert given.get("COLORLANE_POD_SECURITY", "") in ("", "privileged")
+
+
 def test_prometheus_scrapes_ports_that_pods_have() -> None:
     (prometheus,) = (each for each in of_kind("production", "ConfigMap") if "prometheus.yml" in each["data"])
     jobs = {job["job_name"]: job for job in yaml.safe_load(prometheus["data"]["prometheus.yml"])["scrape_configs"]}
