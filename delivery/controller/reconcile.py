@@ -87,7 +87,7 @@ class Controller:
         active = tuple(phase for phase in Phase if phase not in TERMINAL)
         rollouts = [*store.rollouts.find(phase=active, limit=10_000)]
         rollouts += shown_rollouts(store.rollouts.find(phase=tuple(TERMINAL), newest_first=True, limit=ENDED))
-        projects = {project.name for project in store.projects.find(limit=10_000)}  # rollouts outlive theirs, as history
+        projects = {project.name for project in store.projects.find(limit=10_000)}  # rollouts outlive them
         found = [mirror_rollout(row, self._namespace(row.project)) for row in rollouts if row.project in projects]
         found += [
             mirror_environment(row, self._namespace(row.project)) for row in store.environments.find(limit=10_000)
