@@ -13,7 +13,7 @@ from fastapi import FastAPI
 
 from delivery.api.app import create
 from delivery.api.context import Options
-from delivery.api.security import check_bind
+from delivery.api.security import check_bind, check_shell_token
 from delivery.bootstrap import Colorlane, build, describe
 from delivery.settings import Settings
 from delivery.ui import mount
@@ -30,6 +30,7 @@ def create_app() -> FastAPI:
     configure()  # structlog's own default draws tracebacks with all locals: slow, and with secrets in them
     settings = Settings()
     check_bind(settings.api_host, settings.api_token)
+    check_shell_token(settings.shell_token, settings.api_token)
     logs.configure()
     parts = build(settings)
     log.info("api.started", **describe(parts))
@@ -56,6 +57,7 @@ def serve() -> None:
     """Run the API process until it is told to stop. Raises Rejected as `create_app` does, before anything listens."""
     settings = Settings()
     check_bind(settings.api_host, settings.api_token)
+    check_shell_token(settings.shell_token, settings.api_token)
     uvicorn.run(
         "delivery.asgi:create_app",
         factory=True,

@@ -63,6 +63,16 @@ def check_bind(host: str, token: str) -> None:
     )
 
 
+def check_shell_token(shell_token: str, token: str) -> None:
+    """Raise Rejected when whoever may use the API could open shells as well: a page's session stands for its token."""
+    if shell_token and shell_token == token:
+        raise Rejected(
+            "COLORLANE_SHELL_TOKEN is the API's own token, so everybody who may use the API could open shells",
+            field="COLORLANE_SHELL_TOKEN",
+            remedy="set it to another long random string",
+        )
+
+
 def check_head(method: str, path: str, headers: Mapping[str, str], client: str, token: str) -> None:
     """Raise Unauthorized or Forbidden unless the request may pass. Header names are lower case; `client` an address."""
     if path.startswith("/webhooks/"):

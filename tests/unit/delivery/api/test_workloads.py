@@ -10,6 +10,8 @@ from starlette.testclient import WebSocketDenialResponse
 from starlette.websockets import WebSocketDisconnect
 
 from delivery.errors import Transient
+from delivery.api.security import check_shell_token
+from delivery.errors import Rejected
 from delivery.workloads import WorkloadKey, WorkloadSpec
 
 BASE = "/api/v1/environments/bookshop/alice/services/reviews"
@@ -114,3 +116,10 @@ def test_nobody_else_opens_one(running, options, headers, words):
     ):
         pass
     assert words in refused.value.json()["detail"]
+
+
+def test_the_token_of_shells_is_no_other():
+    check_shell_token("open", "sesame")
+    check_shell_token("", "")
+    with pytest.raises(Rejected, match="could open shells"):
+        check_shell_token("sesame", "sesame")
