@@ -9,9 +9,8 @@ import pytest
 from starlette.testclient import WebSocketDenialResponse
 from starlette.websockets import WebSocketDisconnect
 
-from delivery.errors import Transient
 from delivery.api.security import check_shell_token
-from delivery.errors import Rejected
+from delivery.errors import Rejected, Transient
 from delivery.workloads import WorkloadKey, WorkloadSpec
 
 BASE = "/api/v1/environments/bookshop/alice/services/reviews"
