@@ -46,6 +46,7 @@ def _controller() -> int:
     import signal
 
     from delivery.adapters.objects_kubernetes import KubernetesObjects
+    from delivery.adapters.platform_kubernetes.api import Api
     from delivery.adapters.platform_kubernetes.connection import connect
     from delivery.bootstrap import build
     from delivery.controller.objects import Key
@@ -55,7 +56,7 @@ def _controller() -> int:
 
     configure()
     settings = Settings()
-    objects = KubernetesObjects(connect(settings.kubeconfig), Key)
+    objects = KubernetesObjects(Api(connect(settings.kubeconfig)), Key)
     namespace = settings.kubernetes_namespace
     controller = Controller(build(settings), objects, lambda project: namespace.replace("{project}", project))
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from kubernetes import config
 
 from delivery.adapters.objects_kubernetes import KubernetesObjects
+from delivery.adapters.platform_kubernetes.api import Api
+from delivery.adapters.platform_kubernetes.connection import connect
 from delivery.controller.objects import Key
 from delivery.controller.reconcile import Controller
 from delivery.rollouts.model import Pause, SetWeight, Strategy
@@ -47,7 +48,7 @@ class Scene:
         self.controller = self.started()
 
     def started(self) -> Controller:
-        objects = KubernetesObjects(config.new_client_from_config(str(self.cluster.kubeconfig)), Key)
+        objects = KubernetesObjects(Api(connect(str(self.cluster.kubeconfig))), Key)
         controller = Controller(self.shop.world, objects, lambda project: self.namespace)
         self.thread = threading.Thread(target=controller.run)
         self.thread.start()

@@ -23,6 +23,7 @@ from delivery.errors import Transient
 
 APPLY = "application/apply-patch+yaml"  # JSON is YAML
 JSON_PATCH = "application/json-patch+json"
+MERGE_PATCH = "application/merge-patch+json"
 CONNECT, READ = 3.0, 20.0  # seconds
 ATTEMPTS = 3
 LONGEST_PAUSE = 2.0  # seconds that a caller is kept waiting for a busy server, between attempts
@@ -42,6 +43,8 @@ PLURALS: Mapping[str, str] = {
     "ResourceQuota": "resourcequotas",
     "NetworkPolicy": "networkpolicies",
     "Event": "events",
+    "Rollout": "rollouts",
+    "Environment": "environments",
 }
 VERSIONS: Mapping[str, str] = {  # of kinds that we read without having been given one
     "Deployment": "apps/v1",
@@ -49,6 +52,8 @@ VERSIONS: Mapping[str, str] = {  # of kinds that we read without having been giv
     "HorizontalPodAutoscaler": "autoscaling/v2",
     "PodDisruptionBudget": "policy/v1",
     "NetworkPolicy": "networking.k8s.io/v1",
+    "Rollout": "colorlane.dev/v1alpha1",
+    "Environment": "colorlane.dev/v1alpha1",
 }
 
 Json = Mapping[str, Any]
@@ -104,6 +109,11 @@ class Api:
         return self._send(
             "PATCH", path_of(kind, namespace, name), {"fieldManager": FIELD_MANAGER}, operations, JSON_PATCH
         )
+
+    def merge(self, kind: str, namespace: str, name: str, body: Json, part: str = "") -> Object:
+        """Merge into an object (RFC 7386), or into a part of it, its `status`."""
+        path = path_of(kind, namespace, name) + (f"/{part}" if part else "")
+        return self._send("PATCH", path, {"fieldManager": FIELD_MANAGER}, body, MERGE_PATCH)
 
     def delete(self, kind: str, namespace: str, name: str, preconditions: Json | None = None) -> None:
         """Delete an object after all it owns (foreground); nothing where there is none."""

@@ -6,6 +6,7 @@ Neighbours: adapter (the port), readings, shell.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -30,20 +31,20 @@ MOST_REPLICAS = 1000
 Object = Mapping[str, Any]
 
 
-class KubernetesConsole:
+class KubernetesConsole(ABC):
     """The part of the platform port that people use by hand."""
 
     layout: Layout
 
     @property
+    @abstractmethod
     def api(self) -> Api:
         """The API server."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def readings(self) -> Readings:
         """What is seen of the cluster."""
-        raise NotImplementedError
 
     def replicas(self, key: WorkloadKey) -> Sequence[Replica]:
         """Return the workload's pods, by name."""

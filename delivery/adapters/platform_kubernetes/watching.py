@@ -35,18 +35,19 @@ Object = dict[str, Any]
 log = structlog.get_logger(__name__)
 
 
-class Watched:
-    """The objects of one kind that belong to workloads. Started once; may be read from any thread."""
+class Watch:
+    """The objects of one kind, listed and watched by a thread of its own. Those who derive say what is kept of them.
 
-    def __init__(self, api: Api, kind: str, namespace: str, now: Callable[[], float] = time.time) -> None:
-        self._api, self._kind, self._namespace, self._now = api, kind, namespace, now
+    `labels`: a selector. `current`: everything is known and a watch is open. `_keep` and `_forget` run under `_lock`.
+    """
+
+    def __init__(self, api: Api, kind: str, namespace: str = "", labels: str = "") -> None:
+        self._api, self._kind, self._namespace, self._labels = api, kind, namespace, labels
         self._lock = threading.Lock()
         self._objects: dict[str, Object] = {}  # by uid
-        self._of: dict[WorkloadKey, dict[str, Object]] = defaultdict(dict)
-        self._lost: dict[str, tuple[float, ...]] = {}
         self._version = ""
         self._stop = threading.Event()
-        self.current = False  # everything is known, and a watch is open
+        self.current = False
         self.denied = False
         self._thread = threading.Thread(target=self._run, name=f"watch {kind} {namespace or 'everywhere'}", daemon=True)
 
@@ -58,21 +59,15 @@ class Watched:
         """End it; an open watch notices with its next line."""
         self._stop.set()
 
-    def of(self, key: WorkloadKey, namespace: str) -> list[Object]:
-        """Return the objects of a workload. They are not to be changed."""
-        with self._lock:
-            return [each for each in self._of.get(key, {}).values() if each["metadata"]["namespace"] == namespace]
+    def _keep(self, item: Object) -> None:
+        item["metadata"].pop("managedFields", None)  # half of what an object weighs
+        self._objects[item["metadata"]["uid"]] = item
 
-    def of_project(self, project: str) -> list[Object]:
-        """Return the objects of a project's workloads."""
-        with self._lock:
-            found = [objects for key, objects in self._of.items() if key.project == project]
-            return [each for objects in found for each in objects.values()]
+    def _forget(self, uid: str) -> None:
+        self._objects.pop(uid, None)
 
-    def lost(self, uid: str) -> Sequence[float]:
-        """Return when a pod stopped being ready, as far as this process has seen it."""
-        with self._lock:
-            return self._lost.get(uid, ())
+    def _changed(self) -> None:
+        """Called, without the lock, after anything has changed."""
 
     def _run(self) -> None:
         pause = FIRST_PAUSE
@@ -99,18 +94,21 @@ class Watched:
             log.info("platform.watch_denied", kind=self._kind, namespace=self._namespace, why=refused.message)
             self.denied = True
 
+    def _selection(self) -> dict[str, str]:
+        return {"labelSelector": self._labels} if self._labels else {}
+
     def _list(self) -> None:
-        found, version = self._api.find(self._kind, self._namespace, labelSelector=PROJECT)
+        found, version = self._api.find(self._kind, self._namespace, **self._selection())
         with self._lock:
-            gone = self._objects.keys() - {each["metadata"]["uid"] for each in found}
-            for uid in gone:
+            for uid in self._objects.keys() - {each["metadata"]["uid"] for each in found}:
                 self._forget(uid)
             for item in found:
                 self._keep(item)
         self._version, self.denied = version, False
+        self._changed()
 
     def _watch(self) -> None:
-        query = {"labelSelector": PROJECT, "watch": "true", "allowWatchBookmarks": "true"}
+        query = {**self._selection(), "watch": "true", "allowWatchBookmarks": "true"}
         query |= {"resourceVersion": self._version, "timeoutSeconds": str(WATCH_SECONDS)}
         with self._api.lines(path_of(self._kind, self._namespace), query, SILENCE) as lines:
             self.current = True
@@ -123,33 +121,63 @@ class Watched:
         item = event["object"]
         if event["type"] == "ERROR":
             raise Refused(int(item.get("code", 0)), item)
+        self._version = item["metadata"]["resourceVersion"]
+        if event["type"] == "BOOKMARK":
+            return
         with self._lock:
             if event["type"] == "DELETED":
                 self._forget(item["metadata"]["uid"])
-            elif event["type"] != "BOOKMARK":
+            else:
                 self._keep(item)
-        self._version = item["metadata"]["resourceVersion"]
+        self._changed()
+
+
+class Watched(Watch):
+    """The objects of one kind that belong to workloads, by workload. Started once; may be read from any thread."""
+
+    def __init__(self, api: Api, kind: str, namespace: str, now: Callable[[], float] = time.time) -> None:
+        super().__init__(api, kind, namespace, PROJECT)
+        self._now = now
+        self._of: dict[WorkloadKey, dict[str, Object]] = defaultdict(dict)
+        self._lost: dict[str, tuple[float, ...]] = {}
+
+    def of(self, key: WorkloadKey, namespace: str) -> list[Object]:
+        """Return the objects of a workload. They are not to be changed."""
+        with self._lock:
+            return [each for each in self._of.get(key, {}).values() if each["metadata"]["namespace"] == namespace]
+
+    def of_project(self, project: str) -> list[Object]:
+        """Return the objects of a project's workloads."""
+        with self._lock:
+            found = [objects for key, objects in self._of.items() if key.project == project]
+            return [each for objects in found for each in objects.values()]
+
+    def lost(self, uid: str) -> Sequence[float]:
+        """Return when a pod stopped being ready, as far as this process has seen it."""
+        with self._lock:
+            return self._lost.get(uid, ())
 
     def _keep(self, item: Object) -> None:
         uid, key = item["metadata"]["uid"], key_of(item)
         before = self._objects.get(uid)
         if before is not None and is_ready(before) and not is_ready(item):
             self._lost[uid] = (*self._lost.get(uid, ()), self._now())[-LOSSES_KEPT:]
-        self._forget(uid, for_good=False)
-        item["metadata"].pop("managedFields", None)  # half of what an object weighs
+        self._leave(uid)
         if key is not None:
-            self._objects[uid] = item
+            super()._keep(item)
             self._of[key][uid] = item
 
-    def _forget(self, uid: str, *, for_good: bool = True) -> None:
+    def _forget(self, uid: str) -> None:
+        self._leave(uid)
+        self._lost.pop(uid, None)
+
+    def _leave(self, uid: str) -> None:
         before = self._objects.pop(uid, None)
         key = key_of(before) if before else None
         if key is not None:
             self._of[key].pop(uid, None)
             if not self._of[key]:
                 del self._of[key]
-        if for_good:
-            self._lost.pop(uid, None)
 
 
 def is_ready(item: Object) -> bool:
