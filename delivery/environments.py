@@ -42,3 +42,14 @@ class Environment:
     created_at: float = 0.0
     expires_at: float | None = None  # None: lives as long as its branch
     row_version: int = 0
+
+
+SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
+
+
+def read_duration(text: str) -> float:
+    """Return the seconds that `12h`, `7d` or `2w` stand for. Raises ValueError for anything else."""
+    number, unit = text[:-1], text[-1:]
+    if not number.isascii() or not number.isdigit() or unit not in SECONDS:
+        raise ValueError(f"{text!r} is no duration like 12h, 7d or 2w")
+    return float(int(number) * SECONDS[unit])

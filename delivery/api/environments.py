@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from delivery.api.context import Here
 from delivery.api.paging import Page, Wanted, page_of
 from delivery.api.shapes import EnvironmentShape, WorkloadShape, show_environment
-from delivery.environments import Environment
+from delivery.environments import Environment, read_duration
 from delivery.errors import NotFound, Rejected
 from delivery.flows.operate_environment import delete_environment, extend_environment
 from delivery.flows.world import World
@@ -32,9 +32,6 @@ class Extension(BaseModel):
 
     duration: str = Field("7d", pattern=r"^[0-9]{1,5}(s|m|h|d|w)$", description="From now on, e.g. 12h, 7d, 2w")
     by: str = Field("", max_length=200)
-
-
-SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 
 
 @router.get("")
@@ -111,5 +108,5 @@ def _show(world: World, environment: Environment) -> EnvironmentShape:
 
 
 def _extend(world: World, environment: Environment, extension: Extension) -> EnvironmentShape:
-    seconds = float(int(extension.duration[:-1]) * SECONDS[extension.duration[-1]])
+    seconds = read_duration(extension.duration)
     return show_environment(extend_environment(world, environment.id, seconds, extension.by))

@@ -17,7 +17,7 @@ from delivery.controller.asked import Asked, asked, cleared, shown_step
 from delivery.controller.changes import Change, Create, Delete, Patch, Status, changes
 from delivery.controller.mirror import Mirrored, mirror_environment, mirror_rollout, moment, shown_rollouts
 from delivery.controller.objects import ENVIRONMENT, ROLLOUT, Key, Object, Objects
-from delivery.environments import EnvironmentState
+from delivery.environments import EnvironmentState, read_duration
 from delivery.errors import ColorlaneError, Conflict, NotFound, Rejected, Transient
 from delivery.flows.operate_environment import delete_environment, extend_environment
 from delivery.flows.operate_rollout import approve_rollout, operate_rollout
@@ -31,7 +31,6 @@ LEASE = "controller"
 LEASE_SECONDS = 10.0
 PAUSE = 1.0  # seconds between passes; what is asked of an object wakes the next one at once
 ENDED = 200  # ended rollouts looked at for the newest of each service
-SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 BAD = ("rolling_back", "rolled_back")  # phases that an Event shows as a warning
 
 
@@ -178,13 +177,16 @@ class Controller:
         return f"tried again as {rollout.id}" if order.verb == "retry" else f"{order.verb} heard"
 
     def _environment(self, id: str, order: Asked) -> str:
-        number, unit = order.duration[:-1], order.duration[-1:]
-        if order.verb != "extend" or not number.isdigit() or unit not in SECONDS or not order.by:
+        try:
+            seconds = read_duration(order.duration)
+        except ValueError:
+            seconds = 0.0
+        if order.verb != "extend" or not seconds or not order.by:
             raise Rejected(
                 f"cannot {order.verb!r} an environment for {order.duration!r}, asked by {order.by!r}",
                 remedy="set colorlane.dev/operation=extend, colorlane.dev/for=7d and colorlane.dev/by=<your user name>",
             )
-        extended = extend_environment(self._world, id, float(int(number) * SECONDS[unit]), order.by)
+        extended = extend_environment(self._world, id, seconds, order.by)
         return f"lives until {moment(extended.expires_at)}"
 
     def _write(self, change: Change) -> None:

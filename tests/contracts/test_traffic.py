@@ -79,9 +79,11 @@ def test_projects_and_environments_come_and_go_and_again(traffic: Any, project: 
     for _ in range(2):
         traffic.put_project(project, f"{project}.localhost", "page", 9080)
         traffic.put_environment(project, "alice", "", "fallback")
+    traffic.set_intent(intent(project, 1, {"a": 100}))
     for _ in range(2):
         traffic.remove_environment(project, "alice")
         traffic.remove_project(project)
+    assert traffic.state(project, "reviews", "").generation == 0, "its intents go with a project"
 
 
 def test_mesh_refuses_what_makes_no_sense_with_its_reason(mesh: str, project: str) -> None:

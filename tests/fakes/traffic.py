@@ -57,8 +57,12 @@ class FakeTraffic:
         self.projects[project] = (domain, entry_service, entry_port)
 
     def remove_project(self, project: str) -> None:
+        """What was asked for the project goes with it, as in the mesh."""
         self._reach("remove_project")
         self.projects.pop(project, None)
+        for held in (self.intents, self.newest, self.environments):
+            for key in [key for key in held if key[0] == project]:
+                del held[key]
 
     def put_environment(self, project: str, color: str, base: str, fallback: str) -> None:
         self._reach("put_environment")
